@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from certificates.models import AcmeCertificate, Operation
 from certificates.operations.states import OperationState
@@ -35,8 +35,9 @@ class HostCounts(NamedTuple):
 
 def count(operation: Operation, now: datetime) -> HostCounts:
     """Return the numbers of hosts for an operation. All are 0 if it does not change the CA."""
-    used = list_in_use(operation, now)
-    return HostCounts(used.count(), used.filter(authority=operation.future_authority_id).count())
+    used = list_in_use(operation, now).order_by()
+    is_ready = Q(authority=operation.future_authority_id)
+    return HostCounts(**used.aggregate(total=Count("pk"), ready=Count("pk", filter=is_ready)))
 
 
 def list_in_use(operation: Operation, now: datetime) -> QuerySet[AcmeCertificate]:

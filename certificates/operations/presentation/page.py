@@ -57,6 +57,7 @@ class OperationStatus:
     operation: Operation
     shown: progress.Progress
     summary: OperationSummary
+    host_counts: hosts.HostCounts
 
     @property
     def trust(self) -> devices_at_risk.TrustCounts:
@@ -77,8 +78,8 @@ class OperationStatus:
     def revision(self) -> str:
         """Return a text that changes whenever the pane would change, using cheap queries only."""
         states, _servers, rest = progress.get_revision([self.shown], self.trust).split(".")
-        # This page lists every device, not only the servers.
-        rows = progress.digest(self.shown.counts, self.trust)
+        # This page lists every device and host, not only the servers.
+        rows = progress.digest(self.shown.counts, self.trust, self.host_counts)
         return f"{states}.{rows}.{rest}"
 
 
@@ -89,6 +90,7 @@ def get_status(zone: Zone, operation: Operation, now: datetime) -> OperationStat
         operation=operation,
         shown=progress.get_progress(operation, counts, zone, now),
         summary=OperationSummary(operation, zone, now),
+        host_counts=hosts.count(operation, now),
     )
 
 
@@ -194,7 +196,7 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "chips": devices.build_chips(found, status.numbers, query),
         "sizes": tables.PAGE_SIZES,
         "here": get_own_url(request),
-        "hosts": hosts.count(found, now),
+        "hosts": status.host_counts,
         "hosts_at_risk": hosts.list_at_risk(found, now)[: hosts.MAX_NAMED],
     }
     return render(request, PAGE, context)

@@ -101,6 +101,17 @@ def test_the_page_of_the_operation_names_the_hosts(operation: Operation) -> None
     assert [one["name"] for one in found.json()["items"]] == [OTHER, NAME]
 
 
+def test_the_live_pane_follows_the_hosts(certificates: Any, operation: Operation) -> None:
+    browser: Client = clients.log_in(factories.admin(), htmx=True)
+    live = reverse("certificates:operation_live", args=[operation.pk])
+    before = browser.get(live).text.split("?rev=")[1].split('"')[0]
+    assert browser.get(live, {"rev": before}).status_code == 204
+    AcmeCertificate.objects.filter(subject=NAME).update(authority=operation.future_authority_id)
+    changed = browser.get(live, {"rev": before})
+    assert changed.status_code == 200
+    assert "zcc:rows" in changed.headers["HX-Trigger"]
+
+
 def test_without_acme_the_page_of_an_operation_is_as_before(zone: Any) -> None:
     found = walkthrough.remint_ca(activates_at=walkthrough.soon(hours=20))
     browser: Client = clients.log_in(factories.admin(), htmx=False)
