@@ -53,7 +53,7 @@ KEYS = Table(
         Column("protocols", gettext_lazy("Protocols"), "allows_est"),
         Column("state", gettext_lazy("Status")),
         Column("accounts", gettext_lazy("Accounts"), "account_count"),
-        Column("until", gettext_lazy("Hosts can register until"), "expires_at"),
+        Column("until", gettext_lazy("Registration until"), "expires_at"),
         Column("created", gettext_lazy("Created"), "created_at"),
     ),
     (
@@ -62,7 +62,7 @@ KEYS = Table(
         (gettext_lazy("Permitted names"), lambda key: key.names),
         (gettext_lazy("Protocols"), get_protocols),
         (gettext_lazy("Accounts"), lambda key: key.account_count),
-        (gettext_lazy("Hosts can register until"), lambda key: key.expires_at),
+        (gettext_lazy("Registration until"), lambda key: key.expires_at),
         (gettext_lazy("Disabled"), lambda key: key.disabled_at),
         (gettext_lazy("Created"), lambda key: key.created_at),
         (gettext_lazy("Created by"), lambda key: key.created_by),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Authority, Draft, Operation
@@ -383,11 +384,15 @@ def test_assign_now_lists_the_selected_servers(client, ca):
     assert "<li>ps-01</li>" in page
 
 
-def test_readers_cannot_select_servers(ca):
-    reader = entered(factories.user("reader"), htmx=False)
-    assert 'name="ids"' not in reader.get(PAGE).content.decode()
-    admin = entered(factories.admin(), htmx=False)
-    assert 'name="ids"' in admin.get(PAGE).content.decode()
+def test_readers_can_select_servers_only_for_a_file(ca):
+    reader = entered(factories.user("reader"), htmx=False).get(PAGE).content.decode()
+    admin = entered(factories.admin(), htmx=False).get(PAGE).content.decode()
+    for page in (reader, admin):
+        assert 'name="ids"' in page
+        assert "Export Selected" in page
+    action = reverse("certificates:open_action")
+    assert action not in reader
+    assert action in admin
 
 
 def test_without_javascript_the_dialog_is_a_page(ca):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 # Names and abbreviations that are the same in each language.
 NAMES = re.compile(
     r"[A-Z]\w+(?:/[\w+-]+)+|Zone Control Center|English|Longer English|UTC|OpenID Connect"
-    r"|EC P-\d+|RSA|JSON|Linux|Debian|Ubuntu|RHEL|SUSE"
+    r"|EC P-\d+|RSA|JSON|\bACME\b|\bEST\b|\bOCSP\b|Linux|Debian|Ubuntu|RHEL|SUSE"
     r"|\bSlack\b|\bMicrosoft Teams\b|\bMattermost\b|\bntfy\b|\bPagerDuty\b|\b(?:START)?TLS\b"
 )
 WORDS = re.compile(r"[^\W\d_]{2,}")
