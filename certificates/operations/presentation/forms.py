@@ -6,11 +6,12 @@ They validate the format of the input. The operations validate everything else.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -24,12 +25,14 @@ from certificates.operations.requests import DEFAULT_YEARS, YEARS, RemintCAReque
 from certificates.trust.readiness import format_names
 from certificates.windows.settings import MAX_REASON
 from certificates.windows.settings import RIGHT as OVERRIDE_RIGHT
-from console.pages.forms import LocalTimeField, LocalTimeInput, ReauthenticationForm
+from console.pages.forms import LOCAL, LocalTimeField, LocalTimeInput, ReauthenticationForm
 from devices.inventory.tables import count_devices_missing
 from devices.models import Device
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
+# The suggested time moves on while a dialog is open. For this long, it does not count as early (D-319).
+SUGGESTION_KEPT = timedelta(minutes=15)
 EARLY = _(
     "This time is earlier than suggested. The update might not reach every "
     "server and device by then."
@@ -97,7 +100,7 @@ class ActivationTimeForm(ReauthenticationForm):
     def clean_activates_at(self) -> datetime:
         """Return the activation time, or raise ValidationError if it is outside its limits."""
         moment: datetime = self.cleaned_data["activates_at"]
-        self.is_early = self.limits.is_early(moment)
+        self.is_early = self.limits.is_early(moment) and not self._is_suggested(moment)
         may_override = self.request.user.has_perm(OVERRIDE_RIGHT)
         self.asks_override = may_override and not self.limits.schedule.is_open(moment)
         override = str(self["window_override"].data or "").strip() if may_override else ""
@@ -113,6 +116,17 @@ class ActivationTimeForm(ReauthenticationForm):
         """Return the reason for a time outside the windows, "" if the user may not give one."""
         reason: str = self.cleaned_data["window_override"].strip()
         return reason if self.request.user.has_perm(OVERRIDE_RIGHT) else ""
+
+    @property
+    def suggested(self) -> str:
+        """Return the time that the dialog suggested when it was opened, for a hidden field."""
+        posted = str(self.data.get("suggested") or "")
+        return posted or localtime(self.limits.suggestion).strftime(LOCAL)
+
+    def _is_suggested(self, moment: datetime) -> bool:
+        """Return True if a time is the one that the dialog suggested a short time ago."""
+        is_unchanged = self["activates_at"].data == self.data.get("suggested")
+        return is_unchanged and self.limits.early_before - moment <= SUGGESTION_KEPT
 
     def early_note(self) -> str:
         """Return a warning if the time is earlier than the suggested one, otherwise ""."""

@@ -5,6 +5,7 @@ In these zones, the suggestion is one hour for replication and two refresh inter
 See: D-22
 """
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -65,6 +66,30 @@ def test_the_suggested_time_shows_no_warning(client):
     assert hidden(client.get(REMINT))
     response = client.post(REMINT, form_data(local(hours=2)))
     assert EARLY not in events(response)["zcc:announce"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "changed", "status"),
+    [(1, False, 204), (10, False, 204), (16, False, 422), (1, True, 422)],
+)
+def test_the_suggested_time_is_accepted_while_the_dialog_is_open(
+    client, monkeypatch, minutes, changed, status
+):
+    # A device that does not get the update until then.
+    factories.device("pc-1", last_contact=timezone.now() - timedelta(days=1))
+    page = client.get(REMINT).text
+    suggested = re.findall(r'name="suggested" value="([^"]+)"', page)[0]
+    assert f'name="activates_at" value="{suggested}"' in page
+    opened = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: opened + timedelta(minutes=minutes))
+    posted = local(minutes=30) if changed else suggested
+    response = client.post(
+        REMINT, form_data(posted, suggested=suggested, password=factories.PASSWORD)
+    )
+    assert response.status_code == status
+    if status == 422:
+        assert f'name="suggested" value="{suggested}"' in response.text
+        assert "would miss the update" in response.text
 
 
 def test_a_time_before_the_suggested_one_is_accepted_with_a_warning(client):
