@@ -31,7 +31,7 @@ from devices.models import Device
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
-# The suggested time moves on while a dialog is open. For this long, it does not count as early (D-319).
+# The suggestion moves on while a dialog is open. It does not count as early for this long (D-319).
 SUGGESTION_KEPT = timedelta(minutes=15)
 EARLY = _(
     "This time is earlier than suggested. The update might not reach every "
