@@ -46,6 +46,7 @@ from devices.models import Zone
 from systemupdates.assignments import rollout as spread
 
 State = OperationState
+UNDONE = (State.CANCELED, State.ROLLED_BACK)
 PAGE = "certificates/operation_page.html"
 PANE = "certificates/operation_live.html#operation-pane"
 
@@ -108,7 +109,7 @@ def build_live_context(
         relying = sum(
             status.numbers.get(why, 0) for why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
         )
-    is_undone = operation.state in (State.CANCELED, State.ROLLED_BACK)
+    is_undone = operation.state in UNDONE
     cutover_stages = (
         stages.get_cutover_stages(operation, status.trust, status.shown.stages)
         if operation.changes_ca and not is_undone
@@ -157,7 +158,7 @@ def _chart(status: OperationStatus) -> chart.Chart | None:
     moments, lines = status.summary.get_series()
     made = spread.count_until(operation.futures.exclude(available_at=None), "available_at", moments)
     lines.insert(1, chart.Series("made", _("Certificates created"), made))
-    if operation.state == State.CANCELED and not any(line.last for line in lines):
+    if operation.state in UNDONE and not any(line.last for line in lines):
         return None
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []

@@ -59,8 +59,10 @@ def test_an_operation_that_has_ended_says_what_follows_from_it(page, state, outc
         assert (other in text) == (other in outcome)
 
 
-@pytest.mark.parametrize(("state", "has_chart"), [(S.CANCELED, False), (S.COMPLETED, True)])
-def test_a_canceled_operation_without_progress_has_no_empty_chart(page, state, has_chart):
+@pytest.mark.parametrize(
+    ("state", "has_chart"), [(S.CANCELED, False), (S.ROLLED_BACK, False), (S.COMPLETED, True)]
+)
+def test_an_undone_operation_without_progress_has_no_empty_chart(page, state, has_chart):
     assert ("Devices Over Time" in page(state)) == has_chart
 
 
