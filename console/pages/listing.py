@@ -82,17 +82,22 @@ class FilteredRows:
     view: View
     rows: QuerySet[Any]
     order: list[str]
-    chips: list[dict[str, Any]]
+    by_chip: Mapping[str, QuerySet[Any]]
+    labels: Mapping[str, str | Promise]
 
     def build_context(self) -> dict[str, Any]:
-        """Return what the templates of the table component need for one page of the rows."""
+        """Return what the templates of the table component need for one page of the rows.
+
+        The rows are counted now, with one that the request has created.
+        """
+        numbers = {key: rows.count() for key, rows in self.by_chip.items()}
         return {
             "query": self.query,
             "table": self.view,
             "columns": self.view.columns,
             "page": get_page(self.rows, self.query, self.order),
             "sizes": PAGE_SIZES,
-            "chips": self.chips,
+            "chips": build_chips(self.labels, numbers, self.query),
         }
 
 
@@ -134,13 +139,13 @@ class Table:
         """Return the rows of the chip in the query string. The chip "" has all rows."""
         query = TableQuery.parse(request.GET)
         view = self.get_view(request, query)
-        numbers = {key: rows.count() for key, rows in by_chip.items()}
         return FilteredRows(
             query=query,
             view=view,
             rows=by_chip.get(query.state, by_chip[""]),
             order=view.get_order(*default_order),
-            chips=build_chips(labels, numbers, query),
+            by_chip=by_chip,
+            labels=labels,
         )
 
     def is_exported(self, request: HttpRequest) -> bool:

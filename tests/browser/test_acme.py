@@ -24,6 +24,7 @@ def test_an_account_key_is_created_shown_once_and_disabled(
     page.click("button:text('Create Key')")
     expect(page.locator("#created-key")).to_contain_text("You cannot view it again.")
     check(page)
+    expect(page.locator("#chip-all")).to_contain_text("1")
     secret = page.locator("#acme-hmac-key").inner_text()
     page.goto(live_server.url + PAGE)
     assert secret not in page.content()
