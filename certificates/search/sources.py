@@ -8,74 +8,33 @@ See: D-224
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from certificates.models import Authority, IssuedCertificate, Operation, ServerCertificate
 from certificates.operations.states import AuthorityState
+from certificates.search.configuration_sources import CONFIGURATION_SOURCES
+from certificates.search.results import (
+    MAX_OF_KIND,
+    Found,
+    Group,
+    Text,
+    build_group,
+    get_first,
+    shorten,
+)
 from console.pages import formatting
 from console.pages.navigation import get_menu
 from devices.models import Device, RegistrationKey
 from systemupdates.models import SystemUpdate
 
-MIN_LENGTH = 2
-MAX_OF_KIND = 5
-# Shorter texts of hexadecimal digits are more often parts of names.
-MIN_DIGITS = 4
-HEXADECIMAL = re.compile(r"[0-9a-f]+")
 ADMINISTER, APPROVE = "people.administer", "devices.approve_device"
-
-
-@dataclass(frozen=True)
-class Found:
-    """A search result: its name, what it is, and its page."""
-
-    name: str
-    detail: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """The results of one kind. `more_url` is the page with all of them, "" if all are listed."""
-
-    label: str
-    results: list[Found]
-    more_url: str = ""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A search text. `digits` are its hexadecimal digits, "" if there are others."""
-
-    raw: str
-    digits: str
-    guid: UUID | None
-
-    @classmethod
-    def parse(cls, raw: str) -> Text:
-        """Return a search text. Fingerprints can contain colons and spaces."""
-        plain = re.sub(r"[\s:]", "", raw).lower()
-        is_number = len(plain) >= MIN_DIGITS and HEXADECIMAL.fullmatch(plain) is not None
-        try:
-            guid = UUID(raw)
-        except ValueError:
-            guid = None
-        return cls(raw, plain if is_number else "", guid)
-
-    @property
-    def colons(self) -> str:
-        """Return the digits in pairs, as SHA-1 and MD5 fingerprints are stored."""
-        return ":".join(self.digits[i : i + 2] for i in range(0, len(self.digits), 2)).upper()
 
 
 def search(user: Any, raw: str) -> list[Group]:
@@ -85,39 +44,18 @@ def search(user: Any, raw: str) -> list[Group]:
     return [group for group in found if group is not None and group.results]
 
 
-def _group(
-    label: str,
-    rows: Iterable[Any],
-    build: Callable[[Any], Found],
-    *,
-    page: str = "",
-    text: Text | None = None,
-) -> Group:
-    """Return the first results. `page` is the URL name of the table in which the rest is found."""
-    listed = list(rows)
-    more = ""
-    if len(listed) > MAX_OF_KIND and page:
-        more = f"{reverse(page)}?{urlencode({'q': text.raw if text else ''})}"
-    return Group(label, [build(row) for row in listed[:MAX_OF_KIND]], more)
-
-
-def _first(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Return one row more than is listed."""
-    return rows[: MAX_OF_KIND + 1]
-
-
 def _find_pages(user: Any, text: Text) -> Group:
     menu = [child for item in get_menu(user) for child in (item, *item.children)]
     names = {item.view: str(item.label) for item in menu}
     words = text.raw.lower()
     views = [view for view, label in names.items() if words in label.lower()]
-    return _group(_("Pages"), views, lambda view: Found(names[view], "", reverse(view)))
+    return build_group(_("Pages"), views, lambda view: Found(names[view], "", reverse(view)))
 
 
 def _find_devices(_user: Any, text: Text) -> Group:
     """Find devices whose name begins with the text first. The order by name uses an index."""
     ordered = Device.objects.order_by("name", "pk").only("guid", "name", "role", "fqdn", "state")
-    found = list(_first(ordered.filter(name__istartswith=text.raw)))
+    found = list(get_first(ordered.filter(name__istartswith=text.raw)))
     if len(found) <= MAX_OF_KIND:
         parts = (
             Q(name__icontains=text.raw)
@@ -127,14 +65,14 @@ def _find_devices(_user: Any, text: Text) -> Group:
         if text.guid:
             parts |= Q(pk=text.guid)
         known = [device.pk for device in found]
-        found += _first(ordered.filter(parts).exclude(pk__in=known))
+        found += get_first(ordered.filter(parts).exclude(pk__in=known))
 
     def build(device: Device) -> Found:
         parts = (str(device.get_role_display()), device.fqdn)
         detail = " · ".join(part for part in parts if part)
         return Found(device.name, detail, reverse("devices:device", args=[device.pk]))
 
-    return _group(_("Devices and Servers"), found, build, page="devices:list", text=text)
+    return build_group(_("Devices and Servers"), found, build, page="devices:list", text=text)
 
 
 def _find_certificates(_user: Any, text: Text) -> Group | None:
@@ -157,9 +95,9 @@ def _find_certificates(_user: Any, text: Text) -> Group | None:
         else:
             url = reverse("certificates:previous_certificate", args=[device.pk, certificate.pk])
             detail = _("Previous certificate of %s") % device.name
-        return Found(certificate.subject, f"{detail} · {certificate.digest[:16]}…", url)
+        return Found(certificate.subject, f"{detail} · {shorten(certificate.digest)}", url)
 
-    return _group(_("Server Certificates"), _first(rows), build)
+    return build_group(_("Server Certificates"), get_first(rows), build)
 
 
 def _list_issued(text: Text) -> Any:
@@ -179,10 +117,10 @@ def _find_roots(_user: Any, text: Text) -> Group:
     ordered = rows.defer("root_pem", "intermediates_pem", "sealed_key").order_by("-created_at")
 
     def build(root: Authority) -> Found:
-        detail = f"{root.get_state_display()} · {root.sha256[:16]}…"
+        detail = f"{root.get_state_display()} · {shorten(root.sha256)}"
         return Found(root.subject, detail, f"{reverse('certificates:trust')}#root-{root.pk}")
 
-    return _group(_("Roots"), _first(ordered), build)
+    return build_group(_("Roots"), get_first(ordered), build)
 
 
 def _find_operations(_user: Any, text: Text) -> Group:
@@ -196,7 +134,7 @@ def _find_operations(_user: Any, text: Text) -> Group:
         return Found(operation.name, detail, reverse("certificates:operation", args=[operation.pk]))
 
     page = "certificates:operations"
-    return _group(_("Operations"), _first(rows), build, page=page, text=text)
+    return build_group(_("Operations"), get_first(rows), build, page=page, text=text)
 
 
 def _find_updates(_user: Any, text: Text) -> Group:
@@ -208,8 +146,8 @@ def _find_updates(_user: Any, text: Text) -> Group:
         url = reverse("systemupdates:devices", args=[update.pk])
         return Found(update.name, str(update.get_state_display()), url)
 
-    found = _first(rows.order_by("-created_at"))
-    return _group(_("System Updates"), found, build, page="systemupdates:list", text=text)
+    found = get_first(rows.order_by("-created_at"))
+    return build_group(_("System Updates"), found, build, page="systemupdates:list", text=text)
 
 
 def _find_administrators(user: Any, text: Text) -> Group | None:
@@ -222,8 +160,8 @@ def _find_administrators(user: Any, text: Text) -> Group | None:
         url = reverse("administrators:administrator", args=[person.pk])
         return Found(person.username, detail, url)
 
-    found = _first(rows.order_by("username"))
-    return _group(_("Administrators"), found, build, page="administrators:list", text=text)
+    found = get_first(rows.order_by("username"))
+    return build_group(_("Administrators"), found, build, page="administrators:list", text=text)
 
 
 def _find_registration_keys(user: Any, text: Text) -> Group | None:
@@ -236,7 +174,7 @@ def _find_registration_keys(user: Any, text: Text) -> Group | None:
         url = f"{page}?{urlencode({'q': key.label})}"
         return Found(key.label, str(key.get_role_display()), url)
 
-    return _group(_("Registration Keys"), _first(rows), build, page="zone:keys", text=text)
+    return build_group(_("Registration Keys"), get_first(rows), build, page="zone:keys", text=text)
 
 
 SOURCES: tuple[Callable[[Any, Text], Group | None], ...] = (
@@ -248,4 +186,5 @@ SOURCES: tuple[Callable[[Any, Text], Group | None], ...] = (
     _find_updates,
     _find_administrators,
     _find_registration_keys,
+    *CONFIGURATION_SOURCES,
 )

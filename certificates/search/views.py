@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from certificates.help import TOPICS
 from certificates.help.contents import find_topics
 from certificates.search import sources
-from certificates.search.sources import MAX_OF_KIND, Found, Group
+from certificates.search.results import MAX_OF_KIND, MIN_LENGTH, Found, Group
 from console.pages.responses import render_dialog
 from console.pages.tables import TableQuery
 from devices.middleware import ZoneRequest
@@ -24,12 +24,12 @@ from devices.middleware import ZoneRequest
 def search(request: ZoneRequest) -> HttpResponse:
     """Show the search field and the results for the text in the query string."""
     text = TableQuery.parse(request.GET).q
-    is_short = len(text) < sources.MIN_LENGTH
+    is_short = len(text) < MIN_LENGTH
     context = {
         "nav": "search",
         "text": text,
         "is_short": is_short,
-        "min_length": sources.MIN_LENGTH,
+        "min_length": MIN_LENGTH,
         "groups": [] if is_short else [*sources.search(request.user, text), *_find_help(text)],
         "title": _("Search"),
     }

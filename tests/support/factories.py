@@ -263,6 +263,7 @@ def acme_certificate(name: str, authority: Authority, **values: Any) -> AcmeCert
     )
     serial = f"{AcmeCertificate.objects.count() + 1:x}"
     given = {
+        "serial": serial,
         "digest": hashlib.sha256(serial.encode()).hexdigest(),
         "not_before": now(),
         "not_after": now() + timedelta(days=90),
@@ -270,5 +271,5 @@ def acme_certificate(name: str, authority: Authority, **values: Any) -> AcmeCert
         **values,
     }
     return AcmeCertificate.objects.create(
-        account=account, authority=authority, subject=name, names=[name], serial=serial, **given
+        account=account, authority=authority, subject=name, names=[name], **given
     )
