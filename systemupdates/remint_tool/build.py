@@ -9,6 +9,7 @@ See: manual 1.2.4; D-40
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
@@ -205,10 +206,35 @@ def _write_checksum_of_link(target: str) -> None:
         publication.write_atomically(path.name, text.encode())
 
 
-def list_tools() -> list[PublishedFile]:
-    """Return the tools that this server offers. The newest one comes first."""
+class Tool(NamedTuple):
+    """A tool to download, and its update. The newest one has the file name of the manual."""
+
+    file: PublishedFile
+    update: SystemUpdate | None
+    is_newest: bool
+
+
+def list_tools() -> list[Tool]:
+    """Return the tools that this server offers, each once. The newest one comes first."""
     names = [name for name in list_file_names() if name.endswith(".bin")]
-    return [publication.read_file(name) for name in sorted(names, key=len)]
+    files = {name: publication.read_file(name) for name in sorted(names, key=len)}
+    updates = {
+        get_name(update): update
+        for update in SystemUpdate.objects.visible().defer("envelope", "files")
+    }
+    newest = files.get(NAME)
+    tools = []
+    for name, file in files.items():
+        if name == NAME or newest is None or file.sha256 != newest.sha256:
+            target = name if name != NAME else _get_target(files, file.sha256)
+            tools.append(Tool(file, updates.get(target), name == NAME))
+    return tools
+
+
+def _get_target(files: dict[str, PublishedFile], digest: str) -> str:
+    """Return the name with the ID of the update of the newest tool."""
+    names = (name for name, file in files.items() if name != NAME and file.sha256 == digest)
+    return next(names, "")
 
 
 def list_file_names() -> list[str]:

@@ -150,7 +150,8 @@ def test_the_page_of_the_downloads_shows_whole_digests_and_signatures(
         publication.PublishedFile(name, sha256="f0" * 32, signature="Qa" * 44, size=120_000)
         for name in names
     ]
-    monkeypatch.setattr(build, "list_tools", lambda: files[1:])
+    tools = [build.Tool(file, None, file.name == build.NAME) for file in files[1:]]
+    monkeypatch.setattr(build, "list_tools", lambda: tools)
     monkeypatch.setattr(agent_files, "list_agent_files", lambda: files[:1])
     scenes.rest()
     page = log_in(factories.admin())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import re
-from typing import List
+from typing import Dict, List
 
 CHECKSUM = ".sha256"
 COMPANIONS = (CHECKSUM, ".sig", ".sig2")
@@ -25,7 +25,9 @@ code { overflow-wrap: anywhere }
 </style></head>
 <body><main><h1>Agent and Certificate Remint Tool</h1>
 <p>Use the Certificate Remint Tool on a device that has lost contact because it missed a certificate
-update. Run it as root. It verifies its content with the zone key.</p>
+update. Run it as root, for example <code>sudo sh FILE</code>. It verifies its content with the zone
+key. Use the file without an ID in its name, which is the tool of the newest update, unless an
+administrator has named a different one.</p>
 <p>HTTP does not protect this page. Before you run a file, compare its SHA-256 digest with the one
 in the console: System Updates &gt; Content and Remint Tool.</p>
 %s
@@ -42,12 +44,19 @@ NOTHING = "<p>This server has no files to download yet.</p>"
 def build_page(folder: str, names: List[str]) -> bytes:
     """Return the page for the files with these names in a folder."""
     files = [name for name in names if not name.endswith(COMPANIONS)]
-    return (PAGE % ("".join(_describe(folder, name, names) for name in files) or NOTHING)).encode()
+    digests = {name: _read_digest(os.path.join(folder, name + CHECKSUM)) for name in files}
+    shown = [_describe(name, digests[name], names) for name in files if not _is_copy(name, digests)]
+    return (PAGE % ("".join(shown) or NOTHING)).encode()
 
 
-def _describe(folder: str, name: str, names: List[str]) -> str:
+def _is_copy(name: str, digests: Dict[str, str]) -> bool:
+    """Return True if the same file is listed under a shorter name."""
+    same = [other for other, digest in digests.items() if digest and digest == digests[name]]
+    return any(len(other) < len(name) for other in same)
+
+
+def _describe(name: str, digest: str, names: List[str]) -> str:
     links = [LINK % {"name": html.escape(name + end)} for end in COMPANIONS if name + end in names]
-    digest = _read_digest(os.path.join(folder, name + CHECKSUM))
     return FILE % {
         "name": html.escape(name),
         "digest": "<code>%s</code>" % digest if digest else "<em>not available</em>",

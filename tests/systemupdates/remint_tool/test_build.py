@@ -39,6 +39,21 @@ def test_the_initiating_server_offers_the_tool_until_the_update_is_canceled(zone
     assert not build.list_file_names()
 
 
+def test_the_page_names_the_newest_update_and_lists_each_tool_once(zone, client):
+    operation = remint.prepared()
+    build.publish_tools(UUID(zone.first.id))
+    (tool,) = build.list_tools()
+    assert (tool.file.name, tool.update, tool.is_newest) == (build.NAME, operation.update, True)
+    page = client.get("/zenworks-setup/", secure=True).content.decode()
+    assert page.count("<h3") == page.count('id="a') + 1
+    assert operation.update.name in page
+    assert f"sudo sh {build.NAME}" in page
+    # Without the link, it is the tool of an update that is not the newest one.
+    (publication.get_folder() / build.NAME).unlink()
+    (tool,) = build.list_tools()
+    assert (tool.update, tool.is_newest) == (operation.update, False)
+
+
 def test_other_files_cannot_be_downloaded(zone, client):
     remint.prepared()
     (publication.get_folder()).mkdir(exist_ok=True)

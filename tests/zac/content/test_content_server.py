@@ -138,6 +138,19 @@ def test_the_page_of_downloads_shows_digests_and_where_to_compare_them(
     assert "SHA-256: <em>not available</em>" in page
 
 
+def test_a_file_with_two_names_is_listed_once(depot: Listener, home: Home) -> None:
+    digest = sha256(b"#!/bin/sh\n")
+    for name in ("tool.bin", "tool-1.bin"):
+        files.write(home.path_to("setup", name), b"#!/bin/sh\n")
+        files.write(home.path_to("setup", f"{name}.sha256"), f"{digest}  {name}\n".encode())
+    files.write(home.path_to("setup", "tool-2.bin"), b"another")
+    page = get(depot, "/zenworks-setup")[1].decode()
+    assert page.count("<h2>") == 2
+    assert 'href="/zenworks-setup/tool.bin"' in page
+    assert 'href="/zenworks-setup/tool-2.bin"' in page
+    assert "<code>sudo sh FILE</code>" in page
+
+
 def test_a_server_without_files_says_so(depot: Listener, home: Home) -> None:
     Path(home.path_to("setup", "tool.bin")).unlink()
     assert b"This server has no files to download yet." in get(depot, "/zenworks-setup")[1]
