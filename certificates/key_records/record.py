@@ -15,6 +15,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from audit.models import Entry
+from certificates.backup.status import BACKED_UP
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations.states import AuthorityState, JobState, OperationState
 from certificates.progress.documents import describe_entry, format_utc
@@ -25,8 +26,9 @@ from wire import metadata
 from wire.envelope import Envelope
 from wire.records import Record
 
-VERSION = 1
+VERSION = 2
 FOUNDED, CREATED, DESTROYED = "found", "future-ca", "destroy-ca-key"
+CERTIFIED, SELF_SIGNED = "import-ca", "trusted-root"
 JOB = "certificates.VaultJob:"
 REQUESTS = {
     f"ask-{kind}": kind
@@ -40,9 +42,12 @@ class KeyRecord(Record):
     """The signed content. `id` is the ID of the CA. Times are in UTC (RFC 3339).
 
     `actions` has one item for each thing that was done with the key: `action`, `requested_by`,
-    `requested_at`, `approved_by` (the second administrator), `confirmed_at` (on the certificate
-    server), `result`, `ended_at`, `note`, and `entries` (numbers in the audit log). What is unknown
-    or was not required is "". `entries` are these entries with their digests.
+    `requested_at`, `approved_by` (the second administrator), `confirmed_by` and `confirmed_at` (on
+    the certificate server), `result`, `ended_at`, `note`, and `entries` (numbers in the audit log).
+    What is unknown or was not required is "". `entries` are these entries with their digests.
+
+    The backups of a server are one action with its first and its last one. Those of the certificate
+    server contain the key.
     """
 
     id: str
@@ -59,8 +64,8 @@ class KeyRecord(Record):
 def build_record(authority: Authority, *, now: datetime) -> KeyRecord:
     """Return the record of the key of a CA until now. For an external CA, it has no actions."""
     zone = Zone.objects.get_zone()
-    found = _list_actions(authority) if authority.is_internal else ()
-    actions = sorted(found, key=lambda action: action["entries"])
+    found = list(_list_actions(authority)) if authority.is_internal else []
+    actions = sorted([*found, *_list_zone_backups(found)], key=lambda action: action["entries"])
     numbers = {number for action in actions for number in action["entries"]}
     return KeyRecord(
         id=str(authority.pk),
@@ -118,6 +123,11 @@ def _entries(condition: Q) -> QuerySet[Entry]:
 def _list_actions(authority: Authority) -> Iterator[dict[str, Any]]:
     subject = f"certificates.Authority:{authority.pk}"
     yield from _list_creations(authority, subject)
+    for entry in _entries(Q(subject=subject, action__in=(CERTIFIED, SELF_SIGNED))):
+        action = "certified" if entry.action == CERTIFIED else "trusted-root"
+        yield _build_action(
+            action, [entry], result="done", ended_at=format_utc(entry.at), note=entry.note
+        )
     for request in _entries(Q(subject=subject, action__in=REQUESTS)):
         yield _build_job_action(request)
     ends = Q(action="move", there__in=ENDED)
@@ -125,6 +135,29 @@ def _list_actions(authority: Authority) -> Iterator[dict[str, Any]]:
         ends = Q(action=DESTROYED)
     for entry in _entries(Q(subject=subject) & ends):
         yield _build_action("destroyed", [entry], result="done", ended_at=format_utc(entry.at))
+
+
+def _list_zone_backups(actions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the backups of each server since the key was created, until it was destroyed."""
+    numbers = [number for action in actions for number in action["entries"]]
+    if not numbers:
+        return
+    ends = [action["entries"][0] for action in actions if action["action"] == "destroyed"]
+    rows = Q(action=BACKED_UP, seq__gt=min(numbers))
+    if ends:
+        rows &= Q(seq__lt=min(ends))
+    servers: dict[str, list[Entry]] = {}
+    for entry in _entries(rows):
+        servers.setdefault(entry.there, []).append(entry)
+    for server, found in servers.items():
+        first, last = found[0], found[-1]
+        yield _build_action(
+            "zone-backup",
+            [first] if first == last else [first, last],
+            result="done",
+            ended_at=format_utc(last.at),
+            note=f"{server}: {len(found)}",
+        )
 
 
 def _list_creations(authority: Authority, subject: str) -> Iterator[dict[str, Any]]:
@@ -168,6 +201,7 @@ def _build_job_action(request: Entry) -> dict[str, Any]:
         REQUESTS[request.action],
         [request, *moves],
         approved_by=approval.actor if approval is not None else "",
+        confirmed_by=confirmation.actor if is_confirmed and confirmation else "",
         confirmed_at=format_utc(confirmation.at) if is_confirmed and confirmation else "",
         result=end.there if end is not None else "",
         ended_at=format_utc(end.at) if end is not None else "",
@@ -181,6 +215,7 @@ def _build_action(action: str, entries: list[Entry], **values: str) -> dict[str,
         "requested_by": entries[0].actor,
         "requested_at": format_utc(entries[0].at),
         "approved_by": "",
+        "confirmed_by": "",
         "confirmed_at": "",
         "result": "",
         "ended_at": "",

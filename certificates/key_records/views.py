@@ -25,6 +25,9 @@ from devices.middleware import ZoneRequest
 ACTIONS = {
     "created": gettext_lazy("Key generated"),
     "imported": gettext_lazy("Key imported from a backup"),
+    "certified": gettext_lazy("Certificate of the other CA imported"),
+    "trusted-root": gettext_lazy("Trusted root signed"),
+    "zone-backup": gettext_lazy("Backups of the zone"),
     "destroyed": gettext_lazy("Key destroyed"),
 }
 LOCATIONS = {

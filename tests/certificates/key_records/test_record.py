@@ -9,12 +9,16 @@ from django.utils import timezone
 
 from audit.chain.actor import Actor, acting_as
 from audit.models import Entry
-from certificates.approvals import approvals
+from certificates import tasks
+from certificates.approvals import approvals, confirmations
 from certificates.authority import key_jobs, key_operations, key_store
+from certificates.backup.status import BACKED_UP
 from certificates.key_records import record
 from certificates.models import Authority, VaultJob
 from certificates.operations import cancellation
+from certificates.operations.states import JobState
 from certificates.trust import roots
+from devices.models import Device
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
 from wire import messages
@@ -78,6 +82,49 @@ def test_it_names_who_requested_and_who_approved(two, zone):
     assert made.ca["certificate_server"] == "ps-02"
     assert made.actions[3]["note"] == "on ps-01 to ps-02"
     assert {row["address"] for row in made.entries if row["by"] == first.username} == {"192.0.2.7"}
+
+
+def test_it_names_who_confirmed_on_the_server(zone, settings):
+    settings.CONFIRM_KEY_JOBS = True
+    job = key_operations.back_up(PASSPHRASE, by=None)
+    tasks.run_key_job(str(job.pk))
+    job.refresh_from_db()
+    assert job.state == JobState.CONFIRMING
+    with acting_as(Actor("root", "")):
+        confirmations.confirm(job, now=timezone.now(), note="on the console of ps-01")
+    tasks.run_key_job(str(job.pk))
+    action = record.build_record(Authority.objects.current(), now=timezone.now()).actions[1]
+    assert (action["confirmed_by"], action["result"]) == ("root", "done")
+    assert action["confirmed_at"]
+
+
+def test_a_restored_key_is_in_the_record(zone):
+    backup = key_operations.back_up(PASSPHRASE, by=None)
+    run(backup)
+    data = bytes(VaultJob.objects.get(pk=backup.pk).result)
+    zone.first.refresh()
+    run(key_operations.restore(data, PASSPHRASE, zone.first.guid, by=None, now=timezone.now()))
+    assert list_actions(Authority.objects.current())[-1] == ("restore", "system", "", "done")
+
+
+def test_a_subordinate_key_has_its_certificate_and_its_root_in_the_record(zone):
+    zone.first.refresh()
+    operation = walkthrough.to_subordinate(zone.first)
+    walkthrough.prepare(zone, operation)
+    walkthrough.import_ca(operation, PublicCA("Corporate"))
+    walkthrough.prepare(zone, operation)
+    new = walkthrough.fresh(operation).future_authority
+    assert [action for action, *_ in list_actions(new)] == ["created", "certified", "trusted-root"]
+
+
+def test_backups_of_the_zone_are_one_action_of_each_server(zone):
+    server = Device.objects.get(name="ps-01")
+    for name in ("1.zip", "2.zip", "3.zip"):
+        Entry.objects.record(BACKED_UP, f"devices.Device:{server.pk}", there=server.name, note=name)
+    made = record.build_record(Authority.objects.current(), now=timezone.now())
+    (action,) = (one for one in made.actions if one["action"] == "zone-backup")
+    assert action["note"] == "ps-01: 3"
+    assert len(action["entries"]) == 2
 
 
 def test_a_job_that_was_deleted_is_still_in_the_record(zone):
