@@ -120,8 +120,10 @@ class Activated(Step):
             host.state.update(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
         anchors = _contact_all_servers(host)
         server_certificate.delete_staged_files(host, record)
-        roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
-        return Confirmed(self.update, "Verified servers with root %s." % (roots or "-"))
+        # Only an unexpected root is worth a text on each device.
+        others = sorted({anchor[:16] for anchor in anchors if anchor != manifest.root_sha256})
+        text = "Verified servers with root %s." % ", ".join(others) if others else ""
+        return Confirmed(self.update, text)
 
 
 @register_step
