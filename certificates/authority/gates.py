@@ -142,7 +142,7 @@ def build_cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate |
         "The operation could be canceled until %(time)s. You can still exclude "
         "individual devices with Ignore Device on the System Updates page."
     )
-    return Gate("cancel", label, text % {"time": formatting.stamp(freezes_at)})
+    return Gate("cancel", label, text % {"time": formatting.exact(freezes_at)})
 
 
 def build_activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
@@ -159,7 +159,7 @@ def build_activation_gate(operation: Operation, zone: Zone, now: datetime) -> Ga
     return Gate(
         "change-activation",
         label,
-        text % {"time": formatting.stamp(freezes_at) if freezes_at else ""},
+        text % {"time": formatting.exact(freezes_at) if freezes_at else ""},
     )
 
 
@@ -208,4 +208,4 @@ def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> s
     freezes_at = get_cancel_deadline(operation, zone, now)
     if freezes_at is None:
         return ""
-    return _("You can cancel until %(time)s.") % {"time": formatting.stamp(freezes_at)}
+    return _("You can cancel until %(time)s.") % {"time": formatting.exact(freezes_at)}

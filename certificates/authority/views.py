@@ -97,6 +97,15 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
     )
 
 
+def get_expired_remedy(authority: Authority | None, *, is_replaced: bool) -> str:
+    """Return what to do about an expired zone CA. `is_replaced`: an operation replaces it."""
+    if is_replaced:
+        return _("They recover automatically when the operation has activated the new CA.")
+    if authority is not None and authority.is_internal:
+        return _("Use Remint CA, or Change CA. The new CA is activated immediately.")
+    return _("Use Change CA. The new CA is activated immediately.")
+
+
 def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
     """Return the template context of the CA pane."""
     authority = stand.authority
@@ -118,6 +127,7 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         found["key_label"] = get_details(authority.root_pem).key_label
         found["issuer"] = _get_issuer(authority)
         found["expired"] = authority.has_expired(now)
+        found["expired_remedy"] = get_expired_remedy(authority, is_replaced=bool(stand.of_ca))
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
 

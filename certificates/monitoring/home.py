@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from audit.models import AlteredRow
 from certificates.approvals import pending_requests
-from certificates.authority.views import PageStatus, get_page_status
+from certificates.authority.views import PageStatus, get_expired_remedy, get_page_status
 from certificates.backup import status as backup_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate, Revocation
@@ -65,7 +65,7 @@ def home(request: ZoneRequest) -> HttpResponse:
     no_contact = 0 if has_expired else zone_summary.count_without_contact(request.zone, now)
     waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
-    counts = overview.count_devices(stored)
+    counts = overview.count_devices(zone_summary.get_roles(request.zone, now))
     context = {
         "nav": "home",
         "now": now,
@@ -87,7 +87,6 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_name_items(now),
             *_get_csr_items(status),
             *_get_device_items(no_contact),
-            *_get_agent_items(counts.older),
             *_get_unknown_root_items(counts.unknown_roots),
             *_get_finding_items(results),
         ),
@@ -104,17 +103,6 @@ def home(request: ZoneRequest) -> HttpResponse:
             status.authority.not_after, now
         )
     return render(request, "certificates/home.html", context)
-
-
-def _get_agent_items(older: int) -> list[AttentionItem]:
-    """Return an item if agents are older than this console."""
-    text = ngettext(
-        "The agent of %s device is older than the console. Upgrade it.",
-        "The agents of %s devices are older than the console. Upgrade them.",
-        older,
-    )
-    url = reverse("certificates:agent_upgrades")
-    return [AttentionItem("warn", text % intcomma(older), url)] if older else []
 
 
 def _sort_items(*items: AttentionItem) -> list[AttentionItem]:
@@ -193,19 +181,11 @@ def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionIte
     if status.authority.has_expired(now):
         text = _("The zone CA has expired. Servers and devices cannot connect.")
         # One remedy for one cause: no server should be retired because of it.
-        items.append(AttentionItem("bad", f"{text} {_get_remedy(status)}", page))
+        remedy = get_expired_remedy(status.authority, is_replaced=bool(status.of_ca))
+        items.append(AttentionItem("bad", f"{text} {remedy}", page))
     elif tone and not status.of_ca:
         items.append(AttentionItem("warn", _("The zone CA expires %s.") % words, page))
     return items
-
-
-def _get_remedy(status: PageStatus) -> str:
-    """Return what to do about an expired zone CA."""
-    if status.of_ca:
-        return _("They recover automatically when the operation has activated the new CA.")
-    if status.authority is not None and status.authority.is_internal:
-        return _("Use Remint CA, or Change CA.")
-    return _("Use Change CA.")
 
 
 def _get_server_items(

@@ -16,10 +16,8 @@ from audit.entries.subjects import EntryRow, build_rows
 from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
 from certificates.operations.states import AuthorityState
-from certificates.summaries import zone as zone_summary
 from certificates.summaries.zone import ZoneSummary
 from console.pages import tables
-from devices.inventory import agent_versions
 from devices.models import Device, Role
 
 MONTHS = 12
@@ -118,23 +116,20 @@ def list_last_events() -> list[EntryRow]:
 
 @dataclass(frozen=True)
 class DeviceCounts:
-    """The registered devices: all, those that are no Primary Servers, and those to upgrade.
+    """The registered devices: all, and those that are no Primary Servers.
 
     `unknown_roots` are those that trust a root that the zone never issued.
     """
 
     devices: int
     others: int
-    older: int
     unknown_roots: int
 
 
-def count_devices(stored: ZoneSummary | None) -> DeviceCounts:
-    """Return the numbers of registered devices. `stored` are those of a large zone."""
-    counts = zone_summary.count_by_version() if stored is None else stored.roles
+def count_devices(counts: list[tuple[str, str, int, int]]) -> DeviceCounts:
+    """Return the numbers of registered devices, from those by role and version."""
     return DeviceCounts(
         devices=sum(n for _role, _version, n, _unknown in counts),
         others=sum(n for role, _version, n, _unknown in counts if role != Role.PRIMARY),
-        older=sum(n for _role, version, n, _unknown in counts if agent_versions.is_older(version)),
         unknown_roots=sum(unknown for _role, _version, _n, unknown in counts),
     )

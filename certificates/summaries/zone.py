@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Count, Q
 from django.db.models.functions import TruncMinute
 
-from devices.inventory import tables
+from devices.inventory import agent_versions, tables
 from devices.models import Device, DeviceSummary, Zone
 from systemupdates.models import Assignment
 from systemupdates.updates.states import ERRORS, UPDATE_CLOSED
@@ -99,6 +99,23 @@ def count_by_version() -> list[tuple[str, str, int, int]]:
     rows: Any = Device.objects.registered().order_by().values_list("role", "version")
     unknown = Count("pk", filter=tables.with_unknown_root())
     return list(rows.annotate(n=Count("pk"), unknown=unknown))
+
+
+def get_roles(zone: Zone, now: datetime) -> list[tuple[str, str, int, int]]:
+    """Return the numbers by role and version, and read them once for the object of a request."""
+    stored = find_of(zone, now)
+    if stored is not None:
+        return stored.roles
+    if not hasattr(zone, "device_versions"):
+        zone.device_versions = count_by_version()
+    found: list[tuple[str, str, int, int]] = zone.device_versions
+    return found
+
+
+def count_older_agents(zone: Zone, now: datetime) -> int:
+    """Return the number of registered devices whose agent is older than this console."""
+    roles = get_roles(zone, now)
+    return sum(n for _role, version, n, _unknown in roles if agent_versions.is_older(version))
 
 
 def with_wrong_clock() -> Q:

@@ -14,7 +14,9 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from certificates.models import Authority
 from certificates.operations.api.operations import get_operation
+from certificates.operations.states import AuthorityState
 from certificates.trust import stragglers
 from console.rest.api import Page, Paging, Text, paginate
 from devices.models import Zone
@@ -157,5 +159,11 @@ def show_not_refreshed(
 @router.get("/waiting-servers", response=list[WaitingServerOut])
 def list_waiting_servers(request: HttpRequest) -> Any:
     """List up to 20 servers that are waiting for content, contact, or approval."""
-    found = stragglers.list_waiting_servers(Zone.objects.get_zone(), timezone.now())
+    now = timezone.now()
+    authority = Authority.objects.filter(state=AuthorityState.CURRENT).first()
+    found = stragglers.list_waiting_servers(
+        Zone.objects.get_zone(),
+        now,
+        is_ca_expired=authority is not None and authority.has_expired(now),
+    )
     return found[: stragglers.MAX_SERVERS]

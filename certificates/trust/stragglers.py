@@ -185,9 +185,16 @@ class WaitingServer:
     url: str
 
 
-def list_waiting_servers(zone: Zone, now: datetime) -> list[WaitingServer]:
-    """Return up to MAX_SERVERS + 1 waiting servers, those that delay an update first."""
+def list_waiting_servers(
+    zone: Zone, now: datetime, *, is_ca_expired: bool = False
+) -> list[WaitingServer]:
+    """Return up to MAX_SERVERS + 1 waiting servers, those that delay an update first.
+
+    With an expired CA, no server has contact. It is the CA that has to be replaced.
+    """
     found = [*_list_waiting_for_content(zone, now), *_list_waiting_for_approval()]
+    if is_ca_expired:
+        return found[: MAX_SERVERS + 1]
     found += _list_without_contact(zone, now, exclude={one.device.pk for one in found})
     return found[: MAX_SERVERS + 1]
 

@@ -195,3 +195,8 @@ def range_message(least: int, most: int) -> str:
 def format_fingerprint(digest: str) -> str:
     """Return a fingerprint in upper-case pairs, separated by colons."""
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()
+
+
+def describe_ca(subject: str, sha256: str) -> str:
+    """Return a CA by its subject and the first four octets of its fingerprint."""
+    return f"{subject} ({format_fingerprint(sha256[:8])})"

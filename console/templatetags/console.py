@@ -45,6 +45,10 @@ def script_texts() -> str:
         "unknown": _("It is not known whether it received your request."),
         "kept": _("Your entries are kept."),
         "responding": _("The server is responding again."),
+        "restored": _(
+            "Your entries have been restored. They were not submitted. Check them, and submit "
+            "them again."
+        ),
         "copied": _("Copied."),
         "unavailable": _("Currently not available."),
     }
@@ -64,9 +68,13 @@ def stamp(moment: datetime | None, form: str = "stamp") -> str:
     """Return a <time> element; its title shows seconds, UTC offset, and UTC."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', "—")
-    words = {"day": formatting.day, "clock": formatting.clock, "full": formatting.full}.get(
-        form, formatting.stamp
-    )
+    forms = {
+        "day": formatting.day,
+        "clock": formatting.clock,
+        "exact": formatting.exact,
+        "full": formatting.full,
+    }
+    words = forms.get(form, formatting.stamp)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         timezone.localtime(moment).isoformat(timespec="seconds"),
@@ -138,6 +146,18 @@ def badge(tone: str, label: Any) -> str:
     svg = icon(TONES.get(tone, "circle"), 14)
     kind = "ok" if tone == "good" else "" if tone in ("ok", "wait") else tone
     return format_html('<span class="badge {}">{} {}</span>', kind, svg, label)
+
+
+@register.filter
+def fingerprint(digest: str) -> str:
+    """Return the fingerprint of a certificate in upper-case pairs, separated by colons (D-325)."""
+    return formatting.format_fingerprint(digest)
+
+
+@register.filter
+def short_fingerprint(digest: str, octets: int = 8) -> str:
+    """Return the first octets of the fingerprint of a certificate."""
+    return formatting.format_fingerprint(digest[: 2 * octets])
 
 
 @register.filter

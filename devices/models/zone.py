@@ -52,6 +52,7 @@ class Zone(models.Model):
     """The zone and its settings (D-48). All durations are in seconds."""
 
     stored_summary: Any
+    device_versions: Any
     """The numbers of its devices, if `certificates.summaries.zone` has read them."""
 
     guid = models.UUIDField(default=uuid.uuid4, unique=True)

@@ -44,6 +44,7 @@ if (slash) {
 // same user has logged in again. Passwords, files, and other secrets are not kept, and confirmations
 // have to be given again.
 const DRAFT = "zcc-draft";
+const TEXTS = JSON.parse(document.getElementById("script-texts").textContent);
 const NOT_KEPT = "[type=password],[type=file],[type=hidden],[autocomplete=off],[autocomplete=one-time-code],[data-activates]";
 const shell = document.getElementById("dialog");
 const getPage = () => location.pathname + location.search;
@@ -66,7 +67,7 @@ const fill = (form, entries) => {
     if (checked === null) field.value = value; else field.checked = checked;
     for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, { bubbles: true }));
   }
-  const note = Object.assign(document.createElement("p"), { className: "msg warning restored", textContent: "Your entries have been restored. They were not submitted. Check them, and submit them again." });
+  const note = Object.assign(document.createElement("p"), { className: "msg warning restored", textContent: TEXTS.restored });
   note.setAttribute("role", "status");
   (form.querySelector(".body") ?? form).prepend(note);
 };

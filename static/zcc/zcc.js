@@ -30,7 +30,7 @@ const activate = (box) => {
   const fields = document.getElementById(box.dataset.activates);
   if (fields) fields.disabled = !box.checked;
   $$(`[data-needs="${box.id}"]`).forEach((button) => {
-    if (box.checked) { button.removeAttribute("aria-disabled"); button.removeAttribute("aria-describedby"); }
+    if (box.checked) { button.removeAttribute("aria-disabled"); button.removeAttribute("aria-describedby"); $("#tick-first")?.classList.add("vh"); }
     else { button.setAttribute("aria-disabled", "true"); button.setAttribute("aria-describedby", "tick-first"); }
   });
 };
@@ -195,7 +195,9 @@ document.addEventListener("click", (event) => {
   const off = at("[aria-disabled=true]");
   if (off) {
     event.preventDefault(); event.stopPropagation();
-    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || TEXTS.unavailable);
+    const reason = document.getElementById(off.getAttribute("aria-describedby"));
+    if (reason?.matches(".prompt")) reason.classList.remove("vh");
+    say(reason?.textContent || TEXTS.unavailable);
   } else if (at("[data-dismiss]")) at("p").remove();
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();

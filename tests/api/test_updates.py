@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from audit.models import Entry
+from certificates.models import Authority
 from devices.models import Device
 from systemupdates.models import Assignment, Replica, RolloutSample, SystemUpdate, TrustNotice
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
@@ -269,6 +270,15 @@ def test_the_type_of_a_notice_is_also_returned_under_its_deprecated_name(
     TrustNotice.objects.create(update=update, kind=kind, revision=1, envelope={})
     notices = everybody.get(f"updates/{update.pk}/release").json()["notices"]
     assert [(notice["type"], notice["kind"]) for notice in notices] == [(name, deprecated)]
+
+
+def test_with_an_expired_ca_no_server_is_to_be_retired(everybody, zone):
+    zone.first.refresh()
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    Device.objects.filter(name="ps-02").update(last_contact=factories.now() - timedelta(days=3))
+    assert [item["server"] for item in everybody.get("waiting-servers").json()] == ["ps-02"]
+    Authority.objects.update(not_after=factories.now() - timedelta(days=1))
+    assert everybody.get("waiting-servers").json() == []
 
 
 @succeeds("GET /waiting-servers")

@@ -62,8 +62,12 @@ def test_fields_are_disabled_until_the_checkbox_is_selected(page_at_rest):
     expect(page.locator("#id_common_name")).to_be_disabled()
     page.click("dialog >> text='OK'", force=True)
     expect(page.locator("#live")).to_have_text("Select the checkbox to continue.")
+    # Also for those who see the page.
+    expect(page.locator("#tick-first")).not_to_have_class(re.compile(r"\bvh\b"))
+    assert page.locator("#tick-first").bounding_box()["height"] > 10
     assert not Operation.objects.exists()
     page.check("#id_confirm")
+    expect(page.locator("#tick-first")).to_have_class(re.compile(r"\bvh\b"))
     expect(page.locator("#id_common_name")).to_be_enabled()
     page.uncheck("#id_confirm")
     expect(page.locator("#id_common_name")).to_be_disabled()
@@ -252,6 +256,27 @@ def check_footer(page: Page) -> None:
 def test_the_footer_of_a_dialog_stays_visible(page_at_rest, opener):
     page = page_at_rest
     page.locator(opener).first.click()
+    check_footer(page)
+
+
+def test_the_footer_of_remint_certificate_stays_visible(page_at_rest):
+    page = page_at_rest
+    page.locator("#servers-pane tbody input[type=checkbox]").first.check()
+    button = page.locator("#b-remint-certificate")
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+    button.click()
+    check_footer(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "opener"),
+    [(OperationState.BLOCKED, "Force Activation"), (OperationState.ACTIVATED, "Roll Back")],
+)
+def test_the_footer_of_the_most_dangerous_dialogs_stays_visible(live_server, log_in, state, opener):
+    operation = scenes.remint(state)
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}{CERTIFICATES}operations/{operation.pk}/")
+    page.get_by_role("button", name=opener).first.click()
     check_footer(page)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -18,6 +18,7 @@ from audit.models import SyslogServer
 from certificates.models import AcmeAccountKey
 from certificates.monitoring.checks.findings import BAD, MAX_FINDINGS, WARNING, Finding
 from devices.models import RegistrationKey, Zone
+from notifications.channels import mail
 from notifications.mail_server.settings import is_configured
 from notifications.models import Delivery, DeliveryState, Target
 
@@ -44,6 +45,25 @@ def check_notifications(zone: Zone, now: datetime) -> Iterator[Finding]:
             _("Set the mail server on the page Notifications, or create a webhook."),
             page,
             subject="mail",
+        )
+    else:
+        yield from _find_targets_without_recipients(active, page)
+
+
+def _find_targets_without_recipients(active: QuerySet[Target], page: str) -> Iterator[Finding]:
+    """Find email targets for all CA administrators, of whom no one has an email address."""
+    target = active.filter(kind=Target.Kind.MAIL, recipients="").order_by("pk").first()
+    if target is not None and not mail.list_recipients(target):
+        yield Finding(
+            WARNING,
+            _(
+                "The email target %s has no recipients, because no CA administrator has an email "
+                "address."
+            )
+            % target.name,
+            _("Enter the email address of an administrator, or the recipients of the target."),
+            page,
+            subject="recipients",
         )
 
 

@@ -41,6 +41,7 @@ CHECKS = (
         zone_checks.check_primary_servers,
     ),
     Check("clocks", gettext_lazy("Clocks of devices"), zone_checks.check_clocks),
+    Check("agent-versions", gettext_lazy("Versions of agents"), zone_checks.check_agents),
     Check("notifications", gettext_lazy("Notification targets"), access_checks.check_notifications),
     Check("deliveries", gettext_lazy("Delivery of notifications"), access_checks.check_deliveries),
     Check(

@@ -33,7 +33,7 @@ def check_lists(zone: Zone, now: datetime) -> Iterator[Finding]:
 
 
 def _describe(status: lists.ListStatus, now: datetime) -> str:
-    name = f"{status.authority.subject} ({status.authority.sha256[:8]})"
+    name = formatting.describe_ca(status.authority.subject, status.authority.sha256)
     if status.next_update is None:
         return _("The CA %(ca)s has no revocation list (CRL).") % {"ca": name}
     values = {"ca": name, "when": formatting.stamp(status.next_update)}
@@ -56,7 +56,7 @@ def check_responses(zone: Zone, now: datetime) -> Iterator[Finding]:
             _("OCSP responses of the CA %(ca)s are not renewed. They expire on %(when)s."),
             _("OCSP responses of the CA %(ca)s expired on %(when)s. OCSP requests are rejected."),
         )
-        name = f"{authority.subject} ({authority.sha256[:8]})"
+        name = formatting.describe_ca(authority.subject, authority.sha256)
         has_expired = status.has_expired(now)
         yield Finding(
             BAD if has_expired else WARNING,

@@ -47,7 +47,7 @@ def _build_finding(root: stragglers.RootStatus, now: datetime) -> Finding:
         text
         % {
             "count": intcomma(root.holders),
-            "root": f"{authority.subject} ({authority.sha256[:8]})",
+            "root": formatting.describe_ca(authority.subject, authority.sha256),
             "when": formatting.stamp(authority.not_after),
         },
         _("Start these devices before then, or run the Certificate Remint Tool on them."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
@@ -16,6 +17,7 @@ from certificates.monitoring import health
 from certificates.monitoring.checks.findings import BAD, WARNING, Finding
 from certificates.operations.states import AuthorityState
 from certificates.summaries import zone as zone_summary
+from console.pages import formatting
 from devices.models import Device, Zone
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates.states import ERRORS, UPDATE_CLOSED
@@ -31,7 +33,10 @@ def check_backup(zone: Zone, now: datetime) -> Iterator[Finding]:
     yield Finding(
         WARNING,
         _("The zone CA %(ca)s (%(fingerprint)s) has no backup. Its key is on one server only.")
-        % {"ca": authority.subject, "fingerprint": authority.sha256[:16]},
+        % {
+            "ca": authority.subject,
+            "fingerprint": formatting.format_fingerprint(authority.sha256[:16]),
+        },
         _("Use Backup CA, and keep the file and its passphrase in separate places."),
         reverse("certificates:backup_ca"),
         subject=authority.sha256,
@@ -87,6 +92,25 @@ def check_clocks(zone: Zone, now: datetime) -> Iterator[Finding]:
         text % {"count": intcomma(count), "name": first.name},
         _("Synchronize the clocks with NTP. Devices activate at the time of their own clock."),
         reverse("devices:device", args=[first.pk]),
+    )
+
+
+def check_agents(zone: Zone, now: datetime) -> Iterator[Finding]:
+    """Find agents that are older than this console. Its next upgrade ends an acceptance."""
+    older = zone_summary.count_older_agents(zone, now)
+    if not older:
+        return
+    text = ngettext(
+        "The agent of %s device is older than the console.",
+        "The agents of %s devices are older than the console.",
+        older,
+    )
+    yield Finding(
+        WARNING,
+        text % intcomma(older),
+        _("Use Upgrade Agents. The page names the devices that you have to upgrade yourself."),
+        reverse("certificates:agent_upgrades"),
+        subject=settings.VERSION,
     )
 
 

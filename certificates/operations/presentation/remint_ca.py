@@ -93,7 +93,8 @@ def build_limits_context(found: ActivationLimits, now: datetime) -> dict[str, An
     return {
         "limits": found,
         "zone_words": format_zone(found.suggestion),
-        "utc_words": format_utc(found.suggestion),
+        # In UTC, it is the same text.
+        "utc_words": format_utc(found.suggestion) if timezone.localtime(now).utcoffset() else "",
         "weeks": [
             (n, moment)
             for n, moment in weeks

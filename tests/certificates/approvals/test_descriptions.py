@@ -6,7 +6,7 @@ from audit.chain.actor import Actor, acting_as
 from certificates.approvals import descriptions
 from certificates.authority import key_operations
 from certificates.models import Authority, Operation
-from console.pages.formatting import format_fingerprint
+from console.pages.formatting import format_fingerprint, stamp
 from pki.certificates import details
 from tests.certificates.clients import PAGE, entered
 from tests.support import walkthrough
@@ -30,6 +30,7 @@ def operation(two):
 def test_an_operation_is_described_with_labels_origin_and_consequences(operation):
     facts = describe(operation)
     assert facts["Requested by"] == "first"
+    assert facts["Requested"] == stamp(operation.created_at)
     assert facts["Requested from"] == "192.0.2.7"
     assert facts["Subject of the new CA"] == "NEXT"
     assert facts["Key length"] == "384 (EC P-384)"

@@ -13,6 +13,7 @@ from certificates.models.job import RESULT_KEPT
 from certificates.monitoring import workers
 from certificates.operations.presentation import ca_forms
 from certificates.operations.states import JobState, OperationState
+from console.pages.formatting import format_fingerprint
 from devices.models import Device
 from pki.protection import sealing
 from tests.certificates.clients import PAGE, entered, events
@@ -267,7 +268,7 @@ def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
 
 
 def test_the_dialogs_show_when_the_current_ca_was_last_backed_up(client):
-    fingerprint = Authority.objects.current().sha256[:16]
+    fingerprint = format_fingerprint(Authority.objects.current().sha256[:16])
     for address in (BACKUP, RESTORE):
         page = client.get(address).content.decode()
         assert f"The current CA, SHA-256 {fingerprint}…, has no backup yet." in page

@@ -25,6 +25,7 @@ from certificates.models import (
 from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import Result
 from certificates.operations.states import FutureState, OperationState
+from console.pages.formatting import format_fingerprint as fingerprint
 from devices.models import Device, Role
 from systemupdates.updates.states import AssignmentState, ReplicaState
 from tests.support import factories
@@ -127,7 +128,8 @@ def test_the_pane_says_from_which_ca_to_which(client, ca):
     factories.operation(ca, future_authority=new)
     page = text(client)
     for one in (ca, new):
-        assert f'{one.subject} <code title="{one.sha256}">{one.sha256[:8]}</code>' in page
+        whole, short = fingerprint(one.sha256), fingerprint(one.sha256[:8])
+        assert f'{one.subject} <code title="{whole}">{short}</code>' in page
 
 
 def test_the_last_operation_is_not_shown_below_a_later_one(client, ca):
@@ -360,9 +362,12 @@ def test_home_is_content_only_if_every_check_has_passed(client, ca, monkeypatch)
 
 @pytest.mark.parametrize(
     ("kind", "remedy"),
-    [("internal", "Use Remint CA, or Change CA."), ("external", "Use Change CA.")],
+    [
+        ("internal", "Use Remint CA, or Change CA. The new CA is activated immediately."),
+        ("external", "Use Change CA. The new CA is activated immediately."),
+    ],
 )
-def test_home_names_one_remedy_if_the_ca_has_expired(client, ca, kind, remedy):
+def test_one_remedy_is_named_if_the_ca_has_expired(client, ca, kind, remedy):
     """All servers are without contact then. None of them should be retired because of it."""
     past = factories.now() - timedelta(days=2)
     Authority.objects.update(kind=kind, not_after=past)
@@ -372,8 +377,19 @@ def test_home_names_one_remedy_if_the_ca_has_expired(client, ca, kind, remedy):
     assert f"Servers and devices cannot connect. {remedy}" in page
     for symptom in ("retire it", "has expired on", "server certificate has", "has not been in"):
         assert symptom not in page
+    pane = text(client, PAGE)
+    assert f"Devices cannot establish SSL connections. {remedy}" in pane
+    assert ("Remint the CA" in pane) == (kind == "internal")
     factories.operation(ca, state=S.PREPARING, activates_in=None)
     assert "They recover automatically" in text(client, "/")
+
+
+@pytest.mark.parametrize(
+    ("kind", "act"), [("internal", "Remint it early"), ("external", "Use Change CA early")]
+)
+def test_the_pane_names_the_act_for_a_ca_that_expires_soon(client, ca, kind, act):
+    Authority.objects.update(kind=kind, not_after=factories.now() + timedelta(days=20))
+    assert f"{act} enough for every device to apply the update" in text(client, PAGE)
 
 
 @pytest.mark.parametrize(("kind", "listed"), [("external", True), ("internal", False)])

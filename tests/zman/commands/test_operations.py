@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from certificates.models import Authority, FutureCertificate, Operation
-from devices.models import Device
+from devices.models import Device, Zone
 from systemupdates.models import Assignment
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
@@ -194,6 +194,13 @@ def test_the_ca_is_changed_to_another_server(shell, zone):
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
     started = shell.json("change", "internal", "--server", "ps-02", "--subject", "CN=NEW")
     assert started["kind"] == "change-ca"
+
+
+def test_a_new_internal_ca_has_the_name_of_the_zone_by_default(shell, zone):
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    shell.good("change", "internal", "--server", "ps-02")
+    walkthrough.prepare(zone, Operation.objects.get())
+    assert Operation.objects.get().future_authority.common_name == Zone.objects.get().name
 
 
 @pytest.mark.parametrize("form", ["pem", "der"])

@@ -9,6 +9,7 @@ from django.test import Client
 from audit.models import Entry
 from certificates.models import Authority, HealthAcceptance
 from certificates.monitoring.checks import acceptance
+from console.pages.formatting import format_fingerprint
 from devices.models import Device
 from faults import Invalid, Refused
 from tests.support import factories
@@ -50,7 +51,7 @@ def test_an_acceptance_applies_to_one_subject(client, ca):
     accept(client, ca)
     Authority.objects.filter(pk=ca.pk).update(state="grace")
     new = factories.authority(Device.objects.primaries().first(), name="NEW")
-    assert new.sha256[:16] in client.get("/").content.decode()
+    assert format_fingerprint(new.sha256[:16]) in client.get("/").content.decode()
 
 
 def test_a_withdrawn_acceptance_opens_the_finding(client, ca):

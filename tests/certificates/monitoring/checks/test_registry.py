@@ -12,10 +12,16 @@ from django.utils import timezone
 
 from administrators.models import Administrator, SecondFactor
 from audit.models import SyslogServer
-from certificates.models import AcmeAccountKey, Authority, BackupStatus, VaultJob
+from certificates.models import (
+    AcmeAccountKey,
+    Authority,
+    BackupStatus,
+    VaultJob,
+)
 from certificates.monitoring import health
-from certificates.monitoring.checks import registry
+from certificates.monitoring.checks import acceptance, registry
 from certificates.operations.states import JobState
+from console.pages.formatting import format_fingerprint
 from devices.models import Device, RegistrationKey, Zone
 from notifications.models import Delivery, DeliveryState, Target
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -42,7 +48,7 @@ def test_the_keys_are_unique_and_every_page_exists(ca):
 
 
 def test_a_ca_needs_a_backup_of_its_own(ca):
-    assert ca.sha256[:16] in find("ca-backup")[0].text
+    assert format_fingerprint(ca.sha256[:16]) in find("ca-backup")[0].text
     server = Device.objects.primaries().first()
     job = VaultJob.objects.create(
         kind=VaultJob.Kind.BACKUP, server=server, authority=ca, state=JobState.FAILED
@@ -52,7 +58,7 @@ def test_a_ca_needs_a_backup_of_its_own(ca):
     assert not find("ca-backup")
     Authority.objects.filter(pk=ca.pk).update(state="grace")
     new = factories.authority(server, name="NEW")
-    assert new.sha256[:16] in find("ca-backup")[0].text
+    assert format_fingerprint(new.sha256[:16]) in find("ca-backup")[0].text
 
 
 @pytest.mark.parametrize("change", [{"kind": "external"}, {"sealed_key": "pkcs11:token=zone"}])
@@ -130,6 +136,19 @@ def test_a_wrong_clock_is_found_in_both_directions(ca):
     assert "pc-2" in find("clocks")[0].text
 
 
+def test_agents_older_than_the_console_are_found_until_its_next_upgrade(ca, settings):
+    settings.VERSION = "2.0.0"
+    Device.objects.update(version="2.0.0")
+    assert not find("agent-versions")
+    factories.device("pc-1", version="1.9.0")
+    (finding,) = find("agent-versions")
+    assert finding.text == "The agent of 1 device is older than the console."
+    acceptance.accept("agent-versions", finding.subject, "next week", by="admin")
+    assert not find("agent-versions")
+    settings.VERSION = "2.1.0"
+    assert "2 devices" in find("agent-versions")[0].text
+
+
 def test_failed_updates_are_found_while_they_are_offered(ca):
     operation = factories.operation(ca)
     device = factories.device("pc-1")
@@ -147,6 +166,16 @@ def test_someone_must_be_notified(ca, settings):
     target = Target.objects.create(name="Mail", kind="mail", events=["failed"])
     assert "no mail server" in find("notifications")[0].text
     settings.EMAIL_HOST = "mail.acme.example"
+    User.objects.update(email="")
+    assert "Mail has no recipients" in find("notifications")[0].text
+    factories.user("reader")
+    User.objects.filter(username="reader").update(email="reader@acme.example")
+    assert find("notifications")
+    factories.user("holder", "certificates.certificate_authority")
+    User.objects.filter(username="holder").update(email="holder@acme.example")
+    assert not find("notifications")
+    Target.objects.filter(pk=target.pk).update(recipients="ops@acme.example")
+    User.objects.update(email="")
     assert not find("notifications")
     Target.objects.filter(pk=target.pk).update(active=False)
     assert find("notifications")

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from certificates.models import Authority
 from certificates.monitoring.checks.trust_checks import check_old_roots
+from console.pages.formatting import format_fingerprint
 from devices.models import Device, Zone
 from tests.support import factories
 
@@ -33,7 +34,8 @@ def old():
 def test_an_old_root_that_devices_use_and_that_expires_soon_is_found(old):
     [finding] = find()
     assert finding.severity == "warn"
-    assert f"2 devices still use the old root CN=OLD ({old.sha256[:8]}), which" in finding.text
+    shown = format_fingerprint(old.sha256[:8])
+    assert f"2 devices still use the old root CN=OLD ({shown}), which" in finding.text
     assert finding.subject == old.sha256
     [finding] = find(old.not_after - timedelta(days=7))
     assert finding.severity == "bad"
