@@ -75,11 +75,22 @@ class ApiToken(models.Model):
         return self.name
 
 
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    """Times of background tasks by name."""
+
+    def record(self, name: str, at: datetime) -> None:
+        """Store the time of a heartbeat: one statement, except for the first time."""
+        if not self.filter(name=name).update(at=at):
+            self.get_or_create(name=name, defaults={"at": at})
+
+
 class Heartbeat(models.Model):
     """The time at which a background task last ran."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()
+
+    objects = HeartbeatQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()

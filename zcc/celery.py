@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import logging.config
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,11 @@ from typing import Any
 from celery import Celery, Task, signals
 from celery.schedules import crontab, schedule
 from celery.utils.log import get_multiprocessing_logger
+from django.conf import settings
 
 from console.requests import clock, logs
 from zcc import broker_transport
-from zcc.runtime import processes
+from zcc.runtime import environment, processes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
@@ -48,11 +50,14 @@ class ClockedTask(Task):  # type: ignore[type-arg]  # not generic at run time
         return super().__call__(*args, **kwargs)
 
 
+# Beat only sends names of tasks. Without Django's apps, it needs less than half of the memory.
+IS_BEAT = environment.text(environment.PART) == "beat"
 broker_transport.use_transport()
-app = Celery("zcc", task_cls=ClockedTask)
+app = Celery("zcc", task_cls=ClockedTask, fixups=[] if IS_BEAT else None)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "shared"
-app.autodiscover_tasks()
+if not IS_BEAT:
+    app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "schedule-work": {
         "task": "certificates.tasks.schedule.schedule_work",
@@ -97,6 +102,9 @@ def discard_standard_output(**_: Any) -> None:
 @signals.setup_logging.connect
 def use_log_format(**_: Any) -> None:
     """Use the log format of the console for all lines. Celery then configures no format itself."""
+    if IS_BEAT:
+        # Otherwise, Django does this when it loads its apps.
+        logging.config.dictConfig(settings.LOGGING)
     logs.log_uncaught_errors()
     # The messages about child processes have no handler without Celery's configuration.
     if (children := get_multiprocessing_logger()) is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from audit.entries.subjects import build_rows
@@ -94,6 +94,12 @@ def is_due(now: datetime) -> bool:
     """Return True if there are entries to send, and the next batch can be sent now."""
     server = SyslogServer.objects.due(now).first()
     return server is not None and server.seq != _get_last_seq()
+
+
+def list_behind(now: datetime) -> QuerySet[SyslogServer]:
+    """Return the syslog server if there are entries to send, and they can be sent now."""
+    last = Checkpoint.objects.values("seq")
+    return SyslogServer.objects.due(now).exclude(seq__in=last)
 
 
 def count_pending(server: SyslogServer) -> int:

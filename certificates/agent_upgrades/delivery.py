@@ -9,6 +9,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from audit.chain.states import InvalidTransition
 from certificates.agent_upgrades.states import TargetState, UpgradeState
 from certificates.models.agent_upgrade import AgentUpgrade, AgentUpgradeTarget
@@ -53,18 +55,19 @@ def get_offer(device: Device) -> tuple[AgentOffer | None, bool]:
 
     There is no offer while an update of certificates is open on the device.
     """
-    row = (
-        AgentUpgradeTarget.objects.filter(
-            device=device, state=TargetState.OFFERED, upgrade__in=AgentUpgrade.objects.open()
-        )
-        .select_related("upgrade")
-        .first()
-    )
+    row = list_offered(device).select_related("upgrade").first()
     if row is None:
         return None, False
     if row.upgrade.state != UpgradeState.RUNNING or _has_open_update(device):
         return None, True
     return build_offer(row.upgrade), True
+
+
+def list_offered(device: Device) -> QuerySet[AgentUpgradeTarget]:
+    """Return what a device must still install of the upgrades that have not ended."""
+    return AgentUpgradeTarget.objects.filter(
+        device=device, state=TargetState.OFFERED, upgrade__in=AgentUpgrade.objects.open()
+    )
 
 
 def build_offer(upgrade: AgentUpgrade) -> AgentOffer:

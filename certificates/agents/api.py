@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.chain import actor
 from certificates import tasks
-from certificates.agents import responses, server_certificates, status_reports
+from certificates.agents import pending_items, responses, server_certificates, status_reports
 from certificates.agents.endpoints import (
     agent_call,
     authenticate,
@@ -192,7 +192,7 @@ def activation_order(request: HttpRequest, device: Device, update: str) -> HttpR
 @agent_call("GET")
 def recovery(request: HttpRequest) -> HttpResponse:
     """Return the signed trust notices, which devices can verify without trusting TLS."""
-    return json_response(responses.build_recovery_notices())
+    return json_response(pending_items.build_recovery_notices())
 
 
 @agent_call("GET")

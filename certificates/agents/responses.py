@@ -1,17 +1,15 @@
-"""Responses to agents: identity, registration, refresh, activation order, recovery notices."""
+"""Responses to agents: identity, registration, refresh, and activation order."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from certificates.agent_upgrades import delivery as agent_delivery
-from certificates.agents import server_certificates, update_states
+from certificates.agents import pending_items, update_states
+from certificates.agents.pending_items import envelope_to_dict
 from certificates.agents.status_reports import update_device_status
 from certificates.agents.update_states import save_reported_updates
 from certificates.issuance.requests import (
@@ -28,10 +26,9 @@ from devices.models import Device, Zone
 from devices.witnesses import checkpoints
 from pki.certificates import details
 from pki.chains import chains
-from systemupdates.assignments import assignment, delivery
+from systemupdates.assignments import assignment
 from systemupdates.content import replication
 from systemupdates.models import Assignment, TrustNotice
-from systemupdates.updates import lifecycle
 from wire import json_codec, messages, metadata, records
 from wire.envelope import Envelope
 
@@ -113,12 +110,12 @@ def build_refresh_response(
     is_registered = device.state == "registered"
     cancellations = save_reported_updates(device, report.updates, now=now) if is_registered else []
     items = (
-        _get_pending_items(device, report)
+        pending_items.get_pending_items(device, report)
         if device.has_pending_work or device.role != messages.MANAGED
         else {}
     )
     if cancellations:
-        notices = [_envelope_to_dict(envelope) for envelope in cancellations]
+        notices = [envelope_to_dict(envelope) for envelope in cancellations]
         items["notices"] = [*items.get("notices", []), *notices]
     own: dict[str, object] = {
         "approved": device.state == "registered",
@@ -164,7 +161,7 @@ def _build_signed_part(zone_name: str, listed: Envelope | None, interval: float)
         "refresh_s": interval,
         "server_id": str(zone_keys.get_keyring().server_id),
         "zone_name": zone_name,
-        "trust_list": _envelope_to_dict(listed) if listed else None,
+        "trust_list": envelope_to_dict(listed) if listed else None,
     }
     return json.dumps(part)
 
@@ -186,78 +183,6 @@ def _build_common_part(guid: str, revision: int, interval: float) -> str:
     return json.dumps({name: common[name] for name in names})
 
 
-def _get_pending_items(device: Device, report: messages.RefreshRequest) -> dict[str, Any]:
-    """Return the pending items of a device, and clear its flag when there are none.
-
-    An item that is added concurrently must not be lost, so the flag is cleared before the second
-    look, in one transaction that blocks other writers of the row.
-    """
-    if device.state != "registered":
-        return {}
-    found, has_pending = collect_pending_items(device, report)
-    if has_pending or not device.has_pending_work:
-        return found
-    with transaction.atomic():
-        Device.objects.filter(pk=device.pk).update(has_pending_work=False)
-        found, has_pending = collect_pending_items(device, report)
-        if has_pending:
-            Device.objects.filter(pk=device.pk).update(has_pending_work=True)
-    return found
-
-
-def collect_pending_items(
-    device: Device, report: messages.RefreshRequest
-) -> tuple[dict[str, Any], bool]:
-    """Return the items for this device only, and whether any remain pending."""
-    superseded = distribution.list_superseded_updates(device)
-    pending = delivery.get_pending_items(device, superseded)
-    pending.notices += [notice.get_envelope() for notice in roots.list_retirement_notices(device)]
-    found: dict[str, Any] = {
-        "updates": [_envelope_to_dict(envelope) for envelope in pending.updates],
-        "notices": [_envelope_to_dict(envelope) for envelope in pending.notices],
-        "ignored": pending.ignored,
-        "redeploy": pending.redeploy,
-    }
-    has_pending = bool(pending)
-    if device.is_content_server:
-        replicate = [
-            *replication.get_replication_requests(device),
-            *agent_delivery.list_replication_requests(device, report.stored_content),
-        ]
-        found["replicate"] = [json.loads(json_codec.dump(request)) for request in replicate]
-        stored = set(report.stored_content)
-        found["withdraw"] = [
-            *(digest for digest in replication.get_withdrawn_digests(device) if digest in stored),
-            *agent_delivery.list_withdrawn_digests(device, stored),
-        ]
-        has_pending = has_pending or bool(replicate)
-    if device.role != messages.MANAGED:
-        found["notices"] = [
-            _envelope_to_dict(n) for n in (*pending.notices, *build_recovery_notices().notices)
-        ]
-    if device.is_certified:
-        found["certificate"] = _needs_initial_certificate(device, report)
-        found["send_certificates"] = server_certificates.list_missing(device, report)
-        found["new_csrs"] = server_certificates.list_replaced(device, report)
-        has_pending = has_pending or bool(found["new_csrs"])
-    offer, is_waiting = agent_delivery.get_offer(device)
-    if offer is not None:
-        found["agent_upgrade"] = records.to_plain(offer)
-    return found, has_pending or is_waiting
-
-
-def _envelope_to_dict(envelope: Envelope) -> dict[str, str]:
-    plain: dict[str, str] = records.to_plain(envelope)
-    return plain
-
-
-def _needs_initial_certificate(device: Device, report: messages.RefreshRequest) -> bool:
-    future = FutureCertificate.objects.open().filter(device=device, operation=None).first()
-    if future is None:
-        return False
-    return not future.digest or future.digest != report.server_certificate_sha256
-
-
 def get_activation_order(device: Device, update_id: str) -> Envelope | None:
     """Return the activation order for an update that is assigned to this server, else None."""
     try:
@@ -274,19 +199,6 @@ def get_activation_order(device: Device, update_id: str) -> Envelope | None:
     if operation is None or order is None or operation.state not in ORDERED_STATES:
         return None
     return order.get_envelope()
-
-
-def build_recovery_notices() -> metadata.RecoveryNotices:
-    """Return the trust notices of recent CA changes that were not rolled back, newest last."""
-    rolled_back = Operation.objects.filter(state__in=("rolling-back", "rolled-back"))
-    activated = TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATED)
-    rows = activated.exclude(update__in=rolled_back.values("update")).order_by("-pk")[
-        : lifecycle.KEPT_FOR_RECOVERY
-    ]
-    zone = Zone.objects.get_zone()
-    return metadata.RecoveryNotices(
-        zone=str(zone.guid), notices=[row.get_envelope() for row in reversed(rows)]
-    )
 
 
 def clear_cache() -> None:

@@ -6,14 +6,14 @@ is requested and again when it is approved.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
@@ -137,15 +137,24 @@ def list_pending_jobs() -> list[VaultJob]:
     return list(related.order_by("created_at"))
 
 
+def list_expired_operations(now: datetime) -> QuerySet[Operation]:
+    """Return the requested operations that are too old, or whose activation time has passed."""
+    past = Q(created_at__lte=now - REQUEST_LIFETIME) | Q(activates_at__lte=now)
+    return Operation.objects.filter(past, state=OperationState.PROPOSED)
+
+
+def list_expired_jobs(now: datetime) -> QuerySet[VaultJob]:
+    """Return the requested CA key jobs that are too old."""
+    past = now - REQUEST_LIFETIME
+    return VaultJob.objects.filter(state=JobState.PROPOSED, created_at__lte=past)
+
+
 def expire_requests(now: datetime) -> None:
     """Expire requests that are too old, or whose activation time has passed."""
-    past = Q(created_at__lte=now - REQUEST_LIFETIME) | Q(activates_at__lte=now)
-    proposed = Operation.objects.filter(past, state=OperationState.PROPOSED)
-    for operation in filter(alarms.is_authentic, proposed):
+    for operation in filter(alarms.is_authentic, list_expired_operations(now)):
         with suppress(InvalidTransition):
             Operation.objects.transition(operation, OperationState.CANCELING, note=REQUEST_EXPIRED)
-    jobs = VaultJob.objects.filter(state=JobState.PROPOSED, created_at__lte=now - REQUEST_LIFETIME)
-    for job in filter(alarms.is_authentic, jobs):
+    for job in filter(alarms.is_authentic, list_expired_jobs(now)):
         with suppress(InvalidTransition):
             withdraw_job(job, now=now, reason=REQUEST_EXPIRED)
 
@@ -213,15 +222,30 @@ def reject_action(
 
 def list_pending_actions(now: datetime) -> list[Operation]:
     """Return the operations with an action that is waiting for a second administrator."""
-    found = Operation.objects.exclude(requested_action="").filter(
-        action_requested_at__gt=now - REQUEST_LIFETIME
-    )
-    return list(found.select_related("action_requested_by").order_by("action_requested_at"))
+    found = list_requested_actions().select_related("action_requested_by")
+    return select_pending_actions(found, now)
+
+
+def select_pending_actions(found: Iterable[Operation], now: datetime) -> list[Operation]:
+    """Return those of the operations with an action that is waiting for a second administrator."""
+    waiting = [
+        (operation.action_requested_at, operation)
+        for operation in found
+        if operation.requested_action
+        and operation.action_requested_at is not None
+        and operation.action_requested_at > now - REQUEST_LIFETIME
+    ]
+    return [operation for _at, operation in sorted(waiting, key=lambda pair: pair[0])]
+
+
+def list_requested_actions() -> QuerySet[Operation]:
+    """Return the operations with a requested action."""
+    return Operation.objects.exclude(requested_action="")
 
 
 def expire_action_requests(now: datetime) -> None:
     """Expire requested actions that are too old or no longer possible."""
-    for operation in filter(alarms.is_authentic, Operation.objects.exclude(requested_action="")):
+    for operation in filter(alarms.is_authentic, list_requested_actions()):
         _expire_action_request(operation, now)
 
 

@@ -33,6 +33,10 @@ ENDINGS = {
 }
 
 
+# The states of an operation after it was rejected.
+CANCELED = (OperationState.CANCELING, OperationState.CANCELED, OperationState.CANCEL_FAILED)
+
+
 @dataclass(frozen=True)
 class Decision:
     """A decision on a request, in words, with the page or the dialog that shows more."""
@@ -78,13 +82,15 @@ def _list_job_decisions(user: User, now: datetime) -> Iterator[Decision]:
 
 def _list_operation_decisions(user: User, now: datetime) -> Iterator[Decision]:
     """Yield the operations and actions that were rejected or that expired, from the audit log."""
-    recent = Entry.objects.filter(at__gt=now - APPROVED_RESULT_KEPT)
+    subjects = _list_subjects(user)
+    if not subjects:
+        return
+    # By subject: after an activation, the entries of a day are those of all devices.
+    recent = Entry.objects.filter(subject__in=subjects, at__gt=now - APPROVED_RESULT_KEPT)
     refused = Q(action__in=ENDINGS) | Q(
         action="move", here=OperationState.PROPOSED, there=OperationState.CANCELING
     )
-    found = recent.filter(refused, subject__startswith=OPERATION_SUBJECT).exclude(
-        actor=user.username
-    )
+    found = recent.filter(refused).exclude(actor=user.username)
     for entry in found.order_by("-seq"):
         operation = _get_operation(entry)
         if operation is None or not _has_requested(user, entry, operation):
@@ -98,6 +104,18 @@ def _list_operation_decisions(user: User, now: datetime) -> Iterator[Decision]:
         values = {"kind": what, "reason": reason}
         text = _("%(kind)s was not carried out. %(reason)s")
         yield Decision(text % values, reverse("certificates:operation", args=[operation.pk]), "bad")
+
+
+def _list_subjects(user: User) -> set[str]:
+    """Return the operations on which the user requested an action, and those that were canceled."""
+    requests = [f"ask-{action}" for action in approvals.ACTIONS]
+    asked = Entry.objects.filter(actor=user.username, action__in=requests).order_by()
+    canceled = Operation.objects.filter(requested_by=user, state__in=CANCELED).order_by()
+    keys = canceled.values_list("pk", flat=True)
+    return {
+        *asked.values_list("subject", flat=True),
+        *(f"{OPERATION_SUBJECT}{key}" for key in keys),
+    }
 
 
 def _get_operation(entry: Entry) -> Operation | None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from administrators.models import Policies
@@ -202,9 +203,14 @@ def get_result(job: VaultJob) -> bytes:
 
 def delete_expired_results(now: datetime) -> None:
     """Delete backups whose download period has ended."""
-    kept = VaultJob.objects.exclude(result=b"")
-    kept.filter(ended_at__lt=now - RESULT_KEPT, approved_at=None).update(result=b"")
-    kept.filter(ended_at__lt=now - APPROVED_RESULT_KEPT).update(result=b"")
+    list_expired_results(now).update(result=b"")
+
+
+def list_expired_results(now: datetime) -> QuerySet[VaultJob]:
+    """Return the backups whose download period has ended."""
+    is_over = Q(ended_at__lt=now - RESULT_KEPT, approved_at=None)
+    is_over |= Q(ended_at__lt=now - APPROVED_RESULT_KEPT)
+    return VaultJob.objects.exclude(result=b"").filter(is_over)
 
 
 def get_file_name(job: VaultJob) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -80,9 +81,10 @@ class PageStatus:
 
 def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
     """Return the CA and the operations for the page."""
-    running = table.list_running_operations()
-    counts = operation_counts.get_counts(running, now=now)
-    shown = [progress.get_progress(o, counts[o.pk], request.zone, now) for o in running]
+    found = table.list_shown_operations()
+    running = [operation for operation in found if operation.state not in table.HIDDEN]
+    shown = _list_progress(request, running, now)
+    ended = [operation for operation in found if operation.ended_at is not None]
     return PageStatus(
         authority=Authority.objects.filter(state="current")
         .select_related("certificate_server")
@@ -90,9 +92,9 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
         of_ca=[p for p in shown if p.operation.changes_ca],
         of_servers=[p for p in shown if not p.operation.changes_ca],
         pending=next((o for o in running if o.is_blocking), None),
-        last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
+        last=max(ended, key=attrgetter("ended_at"), default=None),
         proposals=approvals.list_pending_jobs(),
-        asked=approvals.list_pending_actions(now),
+        asked=approvals.select_pending_actions(found, now),
         decisions=decisions.list_decisions(request.user, now),
     )
 
@@ -104,6 +106,13 @@ def get_expired_remedy(authority: Authority | None, *, is_replaced: bool) -> str
     if authority is not None and authority.is_internal:
         return _("Use Remint CA, or Change CA. The new CA is activated immediately.")
     return _("Use Change CA. The new CA is activated immediately.")
+
+
+def _list_progress(
+    request: ZoneRequest, operations: list[Operation], now: datetime
+) -> list[progress.Progress]:
+    counts = operation_counts.get_counts(operations, now=now)
+    return [progress.get_progress(o, counts[o.pk], request.zone, now) for o in operations]
 
 
 def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
@@ -230,17 +239,15 @@ def zone_ca(request: ZoneRequest) -> HttpResponse:
 @require_safe
 def server_operations(request: ZoneRequest) -> HttpResponse:
     """Return the messages of the server pane, or 204 if they have not changed."""
-    stand = get_page_status(request, timezone.now())
+    running = table.list_running_operations()
+    of_servers = [operation for operation in running if not operation.changes_ca]
+    shown = _list_progress(request, of_servers, timezone.now())
+    mark = progress.get_revision(shown)
 
     def context() -> dict[str, Any]:
-        return {
-            "server_operations": stand.of_servers,
-            "servers_mark": stand.servers_mark,
-            **get_rights(request),
-        }
+        return {"server_operations": shown, "servers_mark": mark, **get_rights(request)}
 
-    pane = f"{PANES}#server-operations"
-    return render_if_changed(request, pane, context, stand.servers_mark, stand.of_servers)
+    return render_if_changed(request, f"{PANES}#server-operations", context, mark, shown)
 
 
 def render_if_changed(

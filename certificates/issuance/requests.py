@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
@@ -126,9 +127,14 @@ def create_initial_certificate(device: Device, authority: Authority) -> None:
     )
 
 
+def list_servers_with_request() -> QuerySet[Device]:
+    """Return the servers whose changes have been approved, and that need a certificate for them."""
+    return Device.objects.certified().filter(needs_certificate=True)
+
+
 def create_requested_certificates() -> None:
     """Create initial certificates for servers whose changes have been approved."""
-    for device in Device.objects.certified().filter(needs_certificate=True):
+    for device in list_servers_with_request():
         with transaction.atomic():
             taken = Device.objects.filter(pk=device.pk, needs_certificate=True)
             if taken.update(needs_certificate=False) and device.initial_csr:

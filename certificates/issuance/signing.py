@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from audit.models import Entry, RowAltered
@@ -63,11 +64,15 @@ class Outcome(NamedTuple):
     fault: Fault | None = None
 
 
+def list_pending_csrs() -> QuerySet[FutureCertificate]:
+    """Return the CSRs of approved servers that are waiting to be signed by a CA."""
+    rows = FutureCertificate.objects.filter(state=FutureState.AWAITED)
+    return rows.filter(device__state=DeviceState.REGISTERED).exclude(csr_pem="")
+
+
 def has_pending_csrs(authority: Authority) -> bool:
     """Return True if CSRs of approved servers are waiting to be signed by this CA."""
-    rows = FutureCertificate.objects.filter(authority=authority, state=FutureState.AWAITED)
-    approved = rows.filter(device__state=DeviceState.REGISTERED)
-    return approved.exclude(csr_pem="").exists()
+    return list_pending_csrs().filter(authority=authority).exists()
 
 
 def sign_batch(authority: Authority, *, now: datetime) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -55,9 +56,13 @@ class QueueState:
 
 def record_heartbeat(now: datetime) -> None:
     """Store that a worker has run a task of beat, which proves that both are running."""
-    last = get_last_heartbeat()
-    if last is None or now - last >= HEARTBEAT_INTERVAL:
-        Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"at": now})
+    if not list_recent_heartbeats(now).exists():
+        Heartbeat.objects.record(WORKER_HEARTBEAT, now)
+
+
+def list_recent_heartbeats(now: datetime) -> QuerySet[Heartbeat]:
+    """Return the worker heartbeat if it does not have to be stored again yet."""
+    return Heartbeat.objects.filter(name=WORKER_HEARTBEAT, at__gt=now - HEARTBEAT_INTERVAL)
 
 
 def get_last_heartbeat() -> datetime | None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
@@ -98,6 +99,12 @@ def is_due(now: datetime) -> bool:
     if CheckpointMismatch.objects.filter(notified_at=None).exists():
         return True
     return cursor.expiry_notified_at is None or now - cursor.expiry_notified_at >= EXPIRY_INTERVAL
+
+
+def list_unseen() -> tuple[QuerySet[Checkpoint], QuerySet[CheckpointMismatch]]:
+    """Return what shows that there are new audit entries, or mismatches."""
+    unseen = Checkpoint.objects.exclude(seq__in=Cursor.objects.values("seq"))
+    return unseen, CheckpointMismatch.objects.filter(notified_at=None)
 
 
 @transaction.atomic

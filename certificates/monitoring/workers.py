@@ -14,7 +14,7 @@ TIMEOUT = timedelta(seconds=60)
 
 def record_heartbeat(server: UUID, now: datetime) -> None:
     """Store that the worker of a Primary Server has run a task of its own queue."""
-    Heartbeat.objects.update_or_create(name=server.hex, defaults={"at": now})
+    Heartbeat.objects.record(server.hex, now)
 
 
 def is_available(server: Device, now: datetime) -> bool:

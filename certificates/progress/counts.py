@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet, UUIDField, Value
+from django.db.models.expressions import Combinable
 
 from certificates.models import FutureCertificate, Operation
 from certificates.operations.states import READY
@@ -17,12 +19,21 @@ from devices.registration.states import DeviceState
 from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, Replica, SystemUpdate
 from systemupdates.updates.states import AssignmentState, ReplicaState
-from wire import messages
 
 A = AssignmentState
 APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
 GONE = [state for state in DeviceState.values if state != DeviceState.REGISTERED]
 NOT_COUNTED = (A.IGNORED, A.CANCELED)
+
+
+class Part(IntEnum):
+    """The parts of the counts, with the names of their fields."""
+
+    DEVICES = 1
+    GONE = 2
+    SERVERS = 3
+    REPLICAS = 4
+    FUTURES = 5
 
 
 @dataclass
@@ -68,40 +79,60 @@ class Counts:
 
 
 def get_counts(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
-    """Return the counts of operations by their IDs, with a fixed number of queries."""
+    """Return the counts of operations by their IDs, with one query.
+
+    The operations must have been loaded with their updates, which have the stored counts.
+    """
     found = {operation.pk: Counts() for operation in operations}
-    by_update = {o.update_id: o.pk for o in operations if o.update_id is not None}
-    if not found:
-        return {}
-    _count_devices(by_update, found, now)
-    replicas = Replica.objects.filter(update__in=by_update).order_by()
-    for update, state, n in replicas.values_list("update", "state").annotate(n=Count("*")):
-        found[by_update[update]].replicas[state] = n
-    futures = FutureCertificate.objects.filter(operation__in=found).order_by()
-    for key, state, n in futures.values_list("operation", "state").annotate(n=Count("*")):
-        found[key].futures[state] = n
+    updates = [operation.update for operation in operations if operation.update is not None]
+    stored = rollout.find_stored_counts(updates, now=now)
+    parts = _build_queries(list(found), updates, [u for u in updates if u.pk not in stored])
+    owners = {operation.update_id: operation.pk for operation in operations}
+    for update, numbers in stored.items():
+        found[owners[update]].devices = dict(numbers)
+    # In the order of the parts: devices are counted first.
+    for state, key, part, n in sorted(_read(parts), key=lambda row: row[2]):
+        counts = found[owners.get(key, key)]
+        if part == Part.GONE:
+            counts.devices[state] = max(0, counts.devices.get(state, 0) - n)
+        else:
+            getattr(counts, part.name.lower())[state] = n
     for counts in found.values():
         counts.sort()
-    return dict(found)
+    return found
 
 
-def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts], now: datetime) -> None:
-    """Count the registered devices by state."""
-    updates = SystemUpdate.objects.filter(pk__in=by_update).only("counts", "counted_at")
-    for update, numbers in rollout.get_recent_counts_by_update(list(updates), now=now).items():
-        found[by_update[update]].devices = dict(numbers)
-    every = Assignment.objects.filter(update__in=by_update).order_by()
-    # Both sets are small, so separate queries that use an index are faster than one join.
-    gone = Device.objects.filter(state__in=GONE)
-    for update, state, n in _count_assignments(every, gone):
-        devices = found[by_update[update]].devices
-        devices[state] = max(0, devices.get(state, 0) - n)
-    servers = Device.objects.registered().filter(role__in=messages.CERTIFIED_ROLES)
-    for update, state, n in _count_assignments(every, servers):
-        found[by_update[update]].servers[state] = n
+def _build_queries(
+    operations: list[UUID], updates: list[SystemUpdate], counted: list[SystemUpdate]
+) -> Iterator[QuerySet[Any, Any]]:
+    """Yield the queries of all parts. Of `counted` updates, the assignments are counted."""
+    for update in counted:
+        # Without grouping by update, the database reads only the index.
+        key = Value(update.pk, output_field=UUIDField())
+        yield _count(Assignment.objects.filter(update=update.pk), Part.DEVICES, key)
+    if updates:
+        # Both sets are small, so separate queries that use an index are faster than one join.
+        every = Assignment.objects.filter(update__in=updates)
+        gone = Device.objects.filter(state__in=GONE)
+        yield _count(every.filter(device__in=gone.values("pk")), Part.GONE, F("update_id"))
+        servers = Device.objects.certified()
+        yield _count(every.filter(device__in=servers.values("pk")), Part.SERVERS, F("update_id"))
+        replicas = Replica.objects.filter(update__in=updates)
+        yield _count(replicas, Part.REPLICAS, F("update_id"))
+    if operations:
+        futures = FutureCertificate.objects.filter(operation__in=operations)
+        yield _count(futures, Part.FUTURES, F("operation_id"))
 
 
-def _count_assignments(every: QuerySet[Assignment], devices: QuerySet[Device]) -> Iterable[Any]:
-    """Return the number of assignments of these devices by update and state."""
-    rows = every.filter(device__in=devices.order_by().values("pk"))
-    return rows.values_list("update", "state").annotate(n=Count("*"))
+def _count(rows: QuerySet[Any], part: Part, key: Combinable) -> QuerySet[Any, Any]:
+    """Return a query for the number of rows by state, with the key of the update or operation."""
+    by_state = rows.order_by().values_list("state")
+    return by_state.annotate(key=key, part=Value(int(part)), n=Count("*"))
+
+
+def _read(parts: Iterator[QuerySet[Any, Any]]) -> Iterator[tuple[str, UUID, Part, int]]:
+    first = next(parts, None)
+    if first is None:
+        return
+    for state, key, part, n in first.union(*parts, all=True):
+        yield state, key, Part(part), n

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import BigIntegerField, Exists, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from certificates.authority import key_store
 from certificates.models import Authority, Revocation, RevocationList
@@ -66,16 +67,30 @@ def _get_status(authority: Authority) -> ListStatus:
 
 def list_due(now: datetime) -> list[Authority]:
     """Return the CAs whose CRL must be issued now."""
-    rows = (
-        Authority.objects.internal()
-        .filter(
-            state__in=ISSUING,
-            not_after__gt=now,
-            certificate_server__state=DeviceState.REGISTERED,
-        )
-        .exclude(sealed_key="")
+    return [authority for authority in _list_issuing(now) if _is_due(authority, now)]
+
+
+def list_without_recent(now: datetime) -> QuerySet[Authority]:
+    """Return the CAs without a CRL of the last day that contains their newest revocation.
+
+    Those whose key cannot sign CRLs are included.
+    """
+    revoked = Revocation.objects.filter(authority=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    recent = RevocationList.objects.filter(
+        authority=OuterRef("pk"),
+        last_revocation=OuterRef("newest"),
+        issued_at__gt=now - RENEWAL_INTERVAL,
     )
-    return [authority for authority in rows if _is_due(authority, now)]
+    newest = Coalesce(Subquery(revoked), 0, output_field=BigIntegerField())
+    return _list_issuing(now).alias(newest=newest).filter(~Exists(recent))
+
+
+def _list_issuing(now: datetime) -> QuerySet[Authority]:
+    """Return the CAs that have a CRL, and whose key is in the vault of a registered server."""
+    rows = Authority.objects.internal().filter(
+        state__in=ISSUING, not_after__gt=now, certificate_server__state=DeviceState.REGISTERED
+    )
+    return rows.exclude(sealed_key="")
 
 
 def _is_due(authority: Authority, now: datetime) -> bool:

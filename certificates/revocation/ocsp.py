@@ -48,8 +48,17 @@ class StoredResponse:
 
 def list_due(now: datetime) -> list[Authority]:
     """Return the CAs that must sign responses now."""
+    return [one for one in _list_signing(now) if _list_digests(one, now, limit=1)]
+
+
+def list_missing(now: datetime) -> tuple[QuerySet[Any], ...]:
+    """Return the certificates, revocations, and responses because of which a CA must sign now."""
+    return _build_queries(now, authority__in=_list_signing(now).values("pk"))
+
+
+def _list_signing(now: datetime) -> QuerySet[Authority]:
     rows = list_responding(now).filter(certificate_server__state=DeviceState.REGISTERED)
-    return [one for one in rows.exclude(sealed_key="") if _list_digests(one, now, limit=1)]
+    return rows.exclude(sealed_key="")
 
 
 def list_responding(now: datetime) -> QuerySet[Authority]:
@@ -59,13 +68,21 @@ def list_responding(now: datetime) -> QuerySet[Authority]:
 
 def _list_digests(authority: Authority, now: datetime, *, limit: int) -> list[str]:
     """Return digests of certificates about which a response must be signed."""
-    alive = {"authority": authority, "not_after__gt": now}
+    found: dict[str, None] = {}
+    for query in _build_queries(now, authority=authority):
+        if len(found) < limit:
+            found.update(dict.fromkeys(query.values_list("digest", flat=True)[:limit]))
+    return list(found)[:limit]
+
+
+def _build_queries(now: datetime, **of: Any) -> tuple[QuerySet[Any], ...]:
+    """Return the rows about which a response must be signed, with a condition for their CA."""
+    alive = {**of, "not_after__gt": now}
     has_response = Exists(OcspResponse.objects.filter(digest=OuterRef("digest")))
     has_revocation = Exists(Revocation.objects.filter(digest=OuterRef("digest")))
     is_old = Q(this_update__lte=now - RENEWAL_INTERVAL)
     is_newly_revoked = Q(has_revocation, saw_revocation=False)
-    found: dict[str, None] = {}
-    queries: tuple[QuerySet[Any], ...] = (
+    return (
         # What was revoked first: it must not wait.
         OcspResponse.objects.filter(is_newly_revoked, **alive),
         Revocation.objects.filter(~has_response, **alive),
@@ -74,10 +91,6 @@ def _list_digests(authority: Authority, now: datetime, *, limit: int) -> list[st
         AcmeCertificate.objects.filter(~has_response, **alive),
         OcspResponse.objects.filter(is_old, **alive),
     )
-    for query in queries:
-        if len(found) < limit:
-            found.update(dict.fromkeys(query.values_list("digest", flat=True)[:limit]))
-    return list(found)[:limit]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from certificates.issuance.names import build_csr_parameters, select_with_names
 from certificates.models import Authority, FutureCertificate, Revocation, ServerCertificate
@@ -19,13 +19,13 @@ from devices.models import Device, Zone
 from pki import keys
 
 
-def list_servers(now: datetime) -> list[Device]:
+def list_servers(now: datetime) -> QuerySet[Device]:
     """Return the servers that use a revoked certificate, but have no request for another one."""
     revoked = Revocation.objects.effective(now).values("digest")
     used = ServerCertificate.objects.current().filter(digest__in=revoked)
     waiting = FutureCertificate.objects.open().filter(operation=None)
     servers = Device.objects.certified().filter(pk__in=used.values("device"))
-    return list(servers.exclude(pk__in=waiting.values("device")))
+    return servers.exclude(pk__in=waiting.values("device"))
 
 
 def request_replacements(*, now: datetime, only: Device | None = None) -> None:
@@ -34,7 +34,7 @@ def request_replacements(*, now: datetime, only: Device | None = None) -> None:
     Servers whose names cannot be in a certificate are ignored. A health check reports them.
     """
     authority = Authority.objects.filter(state="current").first()
-    if authority is None or authority.has_expired(now) or not list_servers(now):
+    if authority is None or authority.has_expired(now) or not list_servers(now).exists():
         return
     with transaction.atomic():
         Zone.objects.lock()

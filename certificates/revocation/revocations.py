@@ -9,10 +9,11 @@ See: RFC 5280 5.3.1; D-264, D-265
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
@@ -113,14 +114,22 @@ def revoke_of_retired_devices(*, now: datetime) -> int:
     return len(found)
 
 
-def _list_of_retired(now: datetime) -> list[IssuedLeaf]:
+def list_certificates_of_retired(
+    now: datetime,
+) -> tuple[QuerySet[ServerCertificate], QuerySet[FutureCertificate]]:
+    """Return the used and the new certificates of retired devices that are not revoked."""
     revoked = Revocation.objects.values("digest")
-    alive = {"device__state": DeviceState.RETIRED, "not_after__gt": now}
+    alive: dict[str, Any] = {"device__state": DeviceState.RETIRED, "not_after__gt": now}
     used = ServerCertificate.objects.filter(**alive).exclude(digest__in=revoked)
     new = FutureCertificate.objects.filter(**alive, state__in=READY, authority__isnull=False)
+    return used, new.exclude(digest__in=revoked)
+
+
+def _list_of_retired(now: datetime) -> list[IssuedLeaf]:
+    used, new = list_certificates_of_retired(now)
     rows = [
         *used.select_related("device", "authority"),
-        *new.exclude(digest__in=revoked).select_related("device", "authority"),
+        *new.select_related("device", "authority"),
     ]
     leaves = {row.digest: (row, chains.split(row.chain_pem)[0]) for row in rows}
     return [

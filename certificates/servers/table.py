@@ -68,12 +68,24 @@ CHIPS: tuple[tuple[str, str | Promise], ...] = (
 )
 
 
+# States of operations whose updates the table does not show.
+HIDDEN = (OperationState.COMPLETED, OperationState.CANCELED, OperationState.ROLLED_BACK)
+RELATED = ("update", "authority", "future_authority", "requested_by", "action_requested_by")
+
+
 def list_running_operations() -> list[Operation]:
     """Return the operations whose updates the table shows, newest first."""
-    hidden = (OperationState.COMPLETED, OperationState.CANCELED, OperationState.ROLLED_BACK)
-    found = Operation.objects.exclude(state__in=hidden)
-    related = ("update", "authority", "future_authority", "requested_by", "action_requested_by")
-    return list(found.select_related(*related))
+    return list(Operation.objects.exclude(state__in=HIDDEN).select_related(*RELATED))
+
+
+def list_shown_operations() -> list[Operation]:
+    """Return the running operations, the one that ended last, and those with a requested action.
+
+    They are read in one query, newest first.
+    """
+    ended = Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at")
+    shown = ~Q(state__in=HIDDEN) | ~Q(requested_action="") | Q(pk__in=ended.values("pk")[:1])
+    return list(Operation.objects.filter(shown).select_related(*RELATED))
 
 
 def get_servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from django.db.models import QuerySet
+
 from certificates.models import Operation
 from certificates.summaries import operations
 from certificates.summaries import zone as zone_summary
@@ -34,8 +36,13 @@ def store_due(now: datetime) -> None:
 
 def is_large() -> bool:
     """Return True if the zone has so many devices that summaries are stored."""
+    return list_beyond_small().exists()
+
+
+def list_beyond_small() -> QuerySet[Device]:
+    """Return the device with which a zone is large, none in a small zone."""
     large = stored.LARGE_ZONE
-    return Device.objects.registered().order_by()[:large].count() >= large
+    return Device.objects.registered().order_by()[large - 1 : large]
 
 
 def _list_shown() -> list[Operation]:

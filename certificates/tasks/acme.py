@@ -50,10 +50,14 @@ def enqueue_acme_signing(now: datetime, *, only_if_empty: bool = False) -> None:
 
 
 def schedule_acme_work(now: datetime) -> None:
-    """Enqueue the validations and signatures that have no result, and delete old rows."""
+    """Enqueue the validations and signatures that have no result."""
     if authorizations.list_waiting(now).exists():
         enqueue_acme_validation()
     if signing.list_waiting(now).exists():
         enqueue_acme_signing(now, only_if_empty=True)
+
+
+def delete_old_rows(now: datetime) -> None:
+    """Delete nonces that would no longer be accepted, and orders that have expired long ago."""
     nonces.delete_expired(now)
     orders.delete_old(now)

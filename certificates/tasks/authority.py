@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from celery import shared_task
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
@@ -144,9 +144,11 @@ def enqueue_signing(authority: Authority, *, only_if_empty: bool = False) -> Non
 
 def get_servers_without_zone_keys() -> DeviceQuerySet:
     """Return the Primary Servers that can receive the zone keys and do not have all of them."""
-    kinds = ZoneKey.objects.values("kind").distinct().count()
+    same = ZoneKey.objects.filter(server=OuterRef(OuterRef("pk")), kind=OuterRef("kind"))
+    missing = ZoneKey.objects.filter(~Exists(same))
+    own = ZoneKey.objects.filter(server=OuterRef("pk"))
     servers = Device.objects.primaries().exclude(vault_key="")
-    return servers.alias(keys=Count("zone_keys")).filter(keys__lt=max(1, kinds))
+    return servers.filter(Exists(missing) | ~Exists(own))
 
 
 def enqueue_second_signatures() -> None:

@@ -30,8 +30,13 @@ from wire import messages, metadata
 
 def list_due_roots(now: datetime) -> list[Authority]:
     """Return the CAs whose grace period is over and whose root no device and no host needs."""
-    rows = Authority.objects.filter(state=AuthorityState.GRACE, grace_until__lte=now)
+    rows = list_after_grace(now)
     return [old for old in rows if old.has_expired(now) or not _is_needed(old, now)]
+
+
+def list_after_grace(now: datetime) -> QuerySet[Authority]:
+    """Return the CAs whose grace period is over, also if their root is still needed."""
+    return Authority.objects.filter(state=AuthorityState.GRACE, grace_until__lte=now)
 
 
 def _is_needed(old: Authority, now: datetime) -> bool:
@@ -81,15 +86,17 @@ def list_retirement_notices(device: Device) -> list[TrustNotice]:
     """Return the retirement notices for a device: those of retired roots that it trusts."""
     if not device.trusted_sha256:
         return []
-    retired = Authority.objects.filter(
-        state=AuthorityState.RETIRED, sha256__in=device.trusted_sha256
-    )
-    held = set(retired.values_list("sha256", flat=True))
+    held = set(list_retired_roots(device).values_list("sha256", flat=True))
     if not held:
         return []
     # Without this filter, the response would grow with every retired root of the zone.
     rows = TrustNotice.objects.filter(kind=TrustNotice.Kind.RETIREMENT).order_by("pk")
     return [notice for notice in rows if held & _parse_retired_roots(notice.envelope["payload"])]
+
+
+def list_retired_roots(device: Device) -> QuerySet[Authority]:
+    """Return the retired CAs whose root a device trusts."""
+    return Authority.objects.filter(state=AuthorityState.RETIRED, sha256__in=device.trusted_sha256)
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from audit.rows import alarms
 from certificates.revocation import records
 from certificates.trust import roots
@@ -55,6 +57,12 @@ def needs_signature(zone: Zone, *, now: datetime) -> bool:
     """Return True if the worker must sign the trust list of a zone with a second key."""
     current = SignedTrustList.objects.filter(version=zone.revision, period=_get_period(now))
     return bool(zone.second_public_key) and not current.exists()
+
+
+def list_unsigned(now: datetime) -> QuerySet[Zone]:
+    """Return the zone if it has a second key, and its trust list must be signed."""
+    current = SignedTrustList.objects.filter(version=OuterRef("revision"), period=_get_period(now))
+    return Zone.objects.exclude(second_public_key="").filter(~Exists(current))
 
 
 def sign_and_store(*, now: datetime) -> None:

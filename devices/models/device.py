@@ -49,6 +49,10 @@ class DeviceQuerySet(StatefulQuerySet["Device"]):
         """Return the registered Primary Servers."""
         return self.registered().filter(role=Role.PRIMARY)
 
+    def asked_to_refresh(self) -> Self:
+        """Return the Primary Servers whose agents must refresh now."""
+        return self.primaries().filter(refresh_requested=True)
+
     def have_feature(self, feature: str) -> bool:
         """Return True if the agents of all these devices have reported a feature."""
         return all(feature in listed for listed in self.values_list("features", flat=True))

@@ -290,9 +290,7 @@ def save_dns_names(device: Device, dns_names: list[str], *, may_add_names: bool)
 
 def take_refresh_requests() -> list[UUID]:
     """Return the Primary Servers whose agents must refresh now, and clear the requests."""
-    found = list(
-        Device.objects.primaries().filter(refresh_requested=True).values_list("pk", flat=True)
-    )
+    found = list(Device.objects.asked_to_refresh().values_list("pk", flat=True))
     if found:
         Device.objects.filter(pk__in=found).update(refresh_requested=False)
     return found

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from devices.models import Device
 from systemupdates.models import Assignment, TrustNotice
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -33,12 +35,7 @@ class PendingItems:
 def get_pending_items(device: Device, superseded: Collection[UUID] = ()) -> PendingItems:
     """Return the pending items of a device, without `superseded` updates."""
     found = PendingItems()
-    rows = (
-        Assignment.objects.filter(device=device)
-        .exclude(state__in=(A.PENDING, A.ACTIVATED))
-        .select_related("update")
-    )
-    for row in rows:
+    for row in list_open_assignments(device).select_related("update"):
         if row.state == A.CANCELED:
             if not row.cancellation_acknowledged:
                 found.notices += _notices(
@@ -53,6 +50,11 @@ def get_pending_items(device: Device, superseded: Collection[UUID] = ()) -> Pend
             if row.redeploy:
                 found.redeploy.append(str(row.update_id))
     return found
+
+
+def list_open_assignments(device: Device) -> QuerySet[Assignment]:
+    """Return the assignments of a device that can have pending items."""
+    return Assignment.objects.filter(device=device).exclude(state__in=(A.PENDING, A.ACTIVATED))
 
 
 def _notices(row: Assignment, *kinds: str) -> list[Envelope]:

@@ -129,6 +129,17 @@ def discard_counts(update: UUID) -> None:
     SystemUpdate.objects.filter(pk=update).update(counted_at=None)
 
 
+def find_stored_counts(
+    updates: Sequence[SystemUpdate], *, now: datetime
+) -> dict[UUID, dict[str, int]]:
+    """Return the stored counts of those updates of which they are at most a few seconds old."""
+    return {
+        update.pk: dict(update.counts)
+        for update in updates
+        if update.counted_at is not None and now - MAX_COUNTS_AGE < update.counted_at
+    }
+
+
 def get_recent_counts(update: SystemUpdate, *, now: datetime) -> dict[str, int]:
     """Return the number of devices by state, at most a few seconds old."""
     return get_recent_counts_by_update([update], now=now)[update.pk]
@@ -138,11 +149,7 @@ def get_recent_counts_by_update(
     updates: Sequence[SystemUpdate], *, now: datetime
 ) -> dict[UUID, dict[str, int]]:
     """Return the number of devices by state of several updates, at most a few seconds old."""
-    stored = {
-        update.pk: dict(update.counts)
-        for update in updates
-        if update.counted_at is not None and now - MAX_COUNTS_AGE < update.counted_at
-    }
+    stored = find_stored_counts(updates, now=now)
     rest = [update for update in updates if update.pk not in stored]
     counted = tables.count_devices(rest) if rest else {}
     return {update.pk: stored.get(update.pk) or counted.get(update.pk, {}) for update in updates}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from devices.identity import zone_keys
 from devices.models import Zone
@@ -121,10 +121,15 @@ def _get_published_replicas(server_id: UUID) -> list[Replica]:
 
 
 def get_servers_to_publish() -> list[UUID]:
-    """Return the Primary Servers that must publish or withdraw tools.
+    """Return the Primary Servers that must publish or withdraw tools."""
+    return list(list_replicas_to_publish().values_list("server_id", flat=True).distinct())
 
-    They have the content of an assigned update but not its tool, or the tool of an update that
-    was deleted or canceled.
+
+def list_replicas_to_publish() -> QuerySet[Replica]:
+    """Return the replicas whose server must publish or withdraw a tool.
+
+    It has the content of an assigned update but not its tool, or the tool of an update that was
+    deleted or canceled.
     """
     rows = Replica.objects.filter(
         server__role=messages.PRIMARY, server__state=DeviceState.REGISTERED
@@ -136,7 +141,7 @@ def get_servers_to_publish() -> list[UUID]:
     missing = Q(state=ReplicaState.AVAILABLE, tool_sha256="", update__state__in=assigned)
     missing &= Q(update__deleted_at=None)
     withdrawn = _is_withdrawn() & ~Q(tool_sha256="")
-    return list(rows.filter(missing | withdrawn).values_list("server_id", flat=True).distinct())
+    return rows.filter(missing | withdrawn)
 
 
 def _is_withdrawn() -> Q:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -48,3 +52,35 @@ def test_a_worker_connects_again_while_the_disk_of_the_broker_is_full():
     assert celery.app.conf.broker_channel_error_retry
     assert celery.app.conf.broker_connection_max_retries is None
     assert ResponseError in Connection(settings.CELERY_BROKER_URL).channel_errors
+
+
+SENT = """
+import json, sys
+from unittest.mock import patch
+from celery.beat import Scheduler
+from zcc.celery import app
+
+app.loader.init_worker()
+with patch.object(app, "send_task") as send:
+    scheduler = Scheduler(app=app)
+    for entry in list(scheduler.schedule.values()):
+        scheduler.apply_async(entry)
+loaded = [name for name in ("certificates.models", "devices.models") if name in sys.modules]
+print(json.dumps({"sent": [call.args[0] for call in send.call_args_list], "loaded": loaded}))
+"""
+
+
+def test_beat_sends_all_periodic_tasks_without_loading_them():
+    """Their modules need more memory than all the rest of beat."""
+    result = subprocess.run(
+        [sys.executable, "-c", SENT],
+        env={**os.environ, "ZCC_PART": "beat"},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(result.stdout)
+    assert found["loaded"] == []
+    tasks = [entry["task"] for entry in celery.app.conf.beat_schedule.values()]
+    assert sorted(found["sent"]) == sorted(tasks)

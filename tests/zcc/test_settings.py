@@ -13,15 +13,15 @@ from django.core.management import call_command
 
 from zcc import settings
 
-TIMEOUT = "-c idle_in_transaction_session_timeout=30s"
+SESSION = "-c idle_in_transaction_session_timeout=30s -c jit=off"
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("", TIMEOUT),
-        ("?sslmode=verify-full", TIMEOUT),
-        ("?options=-c%20search_path=zcc", f"{TIMEOUT} -c search_path=zcc"),
+        ("", SESSION),
+        ("?sslmode=verify-full", SESSION),
+        ("?options=-c%20search_path=zcc", f"{SESSION} -c search_path=zcc"),
     ],
 )
 def test_a_suspended_server_does_not_lock_postgresql_for_long(monkeypatch, query, expected):

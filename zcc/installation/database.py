@@ -18,6 +18,12 @@ from zcc.runtime import layout
 
 log = logging.getLogger("zcc.start")
 NO_DATABASE = "zcc.installation.no_database"
+SESSION = (
+    # A server that is suspended in a transaction must not block the others (D-189).
+    "-c idle_in_transaction_session_timeout=30s",
+    # Compiling the statement of the scheduler takes longer than executing it (D-340).
+    "-c jit=off",
+)
 POLL_SECONDS = 1.0
 WAIT_SECONDS = 60.0
 
@@ -57,11 +63,8 @@ def get_settings(url: str, home: Path, *, is_pooled: bool = False) -> dict[str, 
             ),
         }
     elif not is_pooled:
-        # A server that is suspended in a transaction must not block the others (D-189).
         options = settings.setdefault("OPTIONS", {})
-        options["options"] = " ".join(
-            ["-c idle_in_transaction_session_timeout=30s", *filter(None, [options.get("options")])]
-        )
+        options["options"] = " ".join([*SESSION, *filter(None, [options.get("options")])])
     return settings
 
 

@@ -100,6 +100,11 @@ def rotate_log(log: Path) -> None:
     log.replace(log.with_name(f"{log.name}.1"))
 
 
+def count_descriptors() -> int:
+    """Return the number of open descriptors of this process."""
+    return sum(1 for _path in Path("/dev/fd").iterdir())
+
+
 def list_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
     """Yield the descriptors of this process that are bound to a port, each with its socket.
 

@@ -69,7 +69,7 @@ def test_a_refresh_before_the_activation(zone, operation, django_assert_max_num_
 def test_the_refresh_that_confirms_an_activation(zone, operation, django_assert_max_num_queries):
     host, update = warm_up(zone, operation)
     host.report(update, messages.ACTIVATED)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(12):
         host.refresh(**roots(operation, is_activated=True))
     assert not Device.objects.get(pk=host.id).has_pending_work
     with django_assert_max_num_queries(2):

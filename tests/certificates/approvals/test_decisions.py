@@ -14,7 +14,8 @@ from certificates.models.job import APPROVED_RESULT_KEPT
 from certificates.operations import cancellation
 from faults import Invalid
 from tests.certificates.clients import PAGE, entered, events
-from tests.support import walkthrough
+from tests.support import walkthrough, work
+from tests.support.work import analyze
 
 PHRASE = "seven quiet lakes"
 
@@ -198,3 +199,20 @@ def test_a_reason_has_a_maximum_length(two, backup):
 def test_a_withdrawn_request_has_no_reason(two, backup):
     approvals.reject_job(backup, by=two[0], now=timezone.now(), reason=REASON)
     assert VaultJob.objects.get().reason == approvals.WITHDRAWN
+
+
+def test_the_entries_of_devices_are_not_read(two, proposed):
+    """After an activation, the audit log has an entry about each device."""
+
+    def measure():
+        with work.measured() as found:
+            assert len(listed(two[0])) == 1
+        return found.done
+
+    cancel(proposed, "second")
+    analyze()
+    before = measure()
+    for number in range(300):
+        Entry.objects.record("move", f"systemupdates.Assignment:{number}", there="activated")
+    analyze()
+    assert measure() <= before * 1.3 + 50

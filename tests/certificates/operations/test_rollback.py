@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import Entry
-from certificates.agents import responses
+from certificates.agents import pending_items, responses
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import rollback
 from certificates.operations.states import OperationState
@@ -125,9 +125,9 @@ def test_an_offline_server_does_not_block_the_rollback(zone):
 
 def test_no_recovery_notice_exists_after_a_rollback(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
-    assert len(responses.build_recovery_notices().notices) == 1
+    assert len(pending_items.build_recovery_notices().notices) == 1
     rollback.roll_back(operation, now=timezone.now())
-    assert responses.build_recovery_notices().notices == []
+    assert pending_items.build_recovery_notices().notices == []
     assert responses.get_activation_order(zone.device(zone.first), str(operation.update_id)) is None
 
 

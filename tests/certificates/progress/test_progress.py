@@ -131,10 +131,30 @@ def test_the_revision_changes_with_the_page(ca):
     assert progress.get_revision([shown(operation)]).split(".")[1] != before.split(".")[1]
 
 
-def test_counts_need_a_fixed_number_of_queries(ca, django_assert_num_queries):
+def test_counts_need_one_query(ca, django_assert_num_queries):
     operations = [factories.operation(ca, state=S.ACTIVATED) for _n in range(3)]
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(1):
         operation_counts.get_counts(operations, now=factories.now())
+
+
+def test_counts_of_several_operations_are_not_mixed(ca):
+    operations = [factories.operation(ca, state=S.ACTIVATED) for _n in range(2)]
+    server, gone = factories.server("ps-2"), factories.device("pc-gone", state="retired")
+    for number, operation in enumerate(operations):
+        factories.replica(operation.update, server, R.AVAILABLE)
+        factories.assignment(operation.update, server, A.ACTIVATED)
+        factories.assignment(operation.update, gone, A.PENDING)
+        for other in range(number + 1):
+            device = factories.device(f"pc-{number}-{other}")
+            factories.assignment(operation.update, device, A.APPLIED)
+    factories.future(operations[1], server, FutureState.CREATED)
+    found = operation_counts.get_counts(operations, now=factories.now())
+    one, other = found[operations[0].pk], found[operations[1].pk]
+    assert one.devices == {"activated": 1, "applied": 1, "pending": 0}
+    assert other.devices == {"activated": 1, "applied": 2, "pending": 0}
+    assert one.servers == other.servers == {"activated": 1}
+    assert one.replicas == other.replicas == {"available": 1}
+    assert (one.futures, other.futures) == ({}, {"created": 1})
 
 
 def test_counts_of_a_large_update_are_cached(ca, monkeypatch):
@@ -145,6 +165,7 @@ def test_counts_of_a_large_update_are_cached(ca, monkeypatch):
     gone = factories.device("pc-gone", state="retired")
     factories.assignment(operation.update, gone, A.PENDING)
     rollout.record_sample(operation.update, now=now)
+    operation = Operation.objects.select_related("update").get(pk=operation.pk)
     Assignment.objects.update(state=A.ACTIVATED)
     counts = operation_counts.get_counts([operation], now=now)[operation.pk]
     assert counts.devices["pending"] == 4, "the cached counts include the retired device"

@@ -92,6 +92,19 @@ def test_a_new_connection_has_time_to_send_its_request(
     assert build(port).limit() == 0
 
 
+def test_descriptors_are_not_read_while_no_address_can_have_too_many(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port.open(OPENED + 2, "127.0.0.2")
+    few = psutil.Process().num_fds() + 1
+    monkeypatch.setattr(listener, "CONNECTIONS_PER_ADDRESS", few)
+    with monkeypatch.context() as patched:
+        patched.setattr("zcc.runtime.processes.list_sockets", pytest.fail)
+        assert build(port).limit() == 0
+    monkeypatch.setattr(listener, "CONNECTIONS_PER_ADDRESS", ALLOWED)
+    assert build(port).limit() == OPENED + 2 - ALLOWED
+
+
 def test_no_descriptor_is_left_open(port: Port) -> None:
     port.open(OPENED, "127.0.0.2")
     limiter = build(port)

@@ -235,3 +235,16 @@ def test_every_line_is_json_also_those_of_the_server_library(web: Web) -> None:
     lines = [json.loads(line) for line in web.output.read_text().splitlines()]
     assert {line["part"] for line in lines} == {"web"}
     assert {"_granian", "zcc.runtime.listener"} <= {line["logger"] for line in lines}
+
+
+def test_the_certificate_is_that_of_the_directory_to_which_the_link_leads(tmp_path: Path) -> None:
+    current = tmp_path / "current"
+    (tmp_path / "gen-1").mkdir()
+    assert listener.get_certificate_path(current) is None, "there is no link"
+    current.symlink_to("gen-1")
+    assert listener.get_certificate_path(current) is None, "there is no certificate"
+    (tmp_path / "gen-1" / "server.pem").touch()
+    assert listener.get_certificate_path(current) == tmp_path / "gen-1" / "server.pem"
+    current.unlink()
+    current.symlink_to(tmp_path / "gen-2")
+    assert listener.get_certificate_path(current) is None, "the link leads nowhere"
