@@ -8,6 +8,7 @@ import pytest
 
 from certificates.acme.problems import ValidationFailed
 from certificates.acme.validation import addresses
+from certificates.acme.validation.limits import Deadline
 
 
 @pytest.mark.parametrize(
@@ -43,4 +44,4 @@ def test_internal_addresses_are_allowed_but_not_those_of_this_server(
 def test_a_name_with_a_loopback_address_is_not_reached(settings: Any) -> None:
     settings.ALLOW_LOOPBACK = False
     with pytest.raises(ValidationFailed, match="not permitted"):
-        addresses.connect("localhost", 80)
+        addresses.connect("localhost", 80, Deadline(30))
