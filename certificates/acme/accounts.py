@@ -23,7 +23,7 @@ from certificates.acme.problems import (
     Malformed,
     unexpected_content,
 )
-from certificates.models import AcmeAccount, AcmeAccountKey
+from certificates.models import AcmeAccount, AcmeAccountKey, AcmeCertificate
 from devices.identity import zone_keys
 
 PURPOSE = "acme-account-key"
@@ -33,9 +33,14 @@ MAX_ACCOUNTS = 10_000
 LABEL = "certificates.AcmeAccountKey"
 
 
-def is_enabled() -> bool:
-    """Return True if there is an account key that is not disabled. Otherwise, there is no ACME."""
-    return AcmeAccountKey.objects.enabled().exists()
+def is_enabled(now: datetime) -> bool:
+    """Return True if there is an account key that is not disabled, or a valid certificate.
+
+    Otherwise, there is no ACME. A host can revoke its certificate also after its key was disabled.
+    """
+    if AcmeAccountKey.objects.enabled().exists():
+        return True
+    return AcmeCertificate.objects.filter(not_after__gt=now).exists()
 
 
 def derive_secret(key_id: str) -> bytes:

@@ -79,18 +79,19 @@ def revoke(
 
 @transaction.atomic
 def revoke_of_host(
-    issued: IssuedLeaf, reason: str, *, host: tuple[str, str], now: datetime
+    issued: IssuedLeaf, reason: str, *, host: tuple[str, str], by: User | None, now: datetime
 ) -> Revocation:
-    """Revoke a certificate of a host without an agent, which its ACME client requested.
+    """Revoke a certificate of a host without an agent.
 
-    `host` is the key of the certificate, and its first name.
+    `host` is the key of the certificate, and its first name. `by` is the administrator, None if
+    its ACME client requests it.
     """
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if Revocation.objects.filter(digest=details.get_digest(issued.pem)).exists():
         raise Conflict(_("This certificate has already been revoked. Nothing was changed."))
     key, name = host
-    revocation = _store(issued, reason, by=None, now=now)
+    revocation = _store(issued, reason, by=by, now=now)
     records.record(revocation, f"{records.HOST}{key}", name)
     announce_trust_change()
     return revocation

@@ -77,7 +77,7 @@ def public(method: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapped(request: HttpRequest, **values: str) -> HttpResponse:
-            if not accounts.is_enabled():
+            if not accounts.is_enabled(timezone.now()):
                 raise Http404
 
             def run() -> HttpResponse:
@@ -97,7 +97,7 @@ def signed(view: View) -> View:
 
     @wraps(view)
     def wrapped(request: HttpRequest, **values: str) -> HttpResponse:
-        if not accounts.is_enabled():
+        if not accounts.is_enabled(timezone.now()):
             raise Http404
 
         def run() -> HttpResponse:

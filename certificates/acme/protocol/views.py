@@ -155,7 +155,7 @@ def revoke_certificate(call: Call) -> HttpResponse:
         raise AccountUnauthorized(
             _("The certificate belongs to another account or key. Nothing was changed.")
         )
-    revoking.revoke(found, reason, now=call.now)
+    revoking.revoke_for_client(found, reason, now=call.now)
     return HttpResponse(status=200)
 
 
