@@ -13,7 +13,6 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from audit.models import RowAltered
 from certificates.acme.problems import (
     AccountUnauthorized,
     AlreadyRevoked,
@@ -21,10 +20,9 @@ from certificates.acme.problems import (
 )
 from certificates.models import AcmeAccount, AcmeCertificate, Revocation
 from certificates.revocation import revocations
+from certificates.revocation.host_certificates import get_leaf
 from certificates.revocation.revocations import IssuedLeaf
 from faults import Conflict
-from pki.certificates import details
-from pki.chains import chains
 from pki.formats import bundles
 
 Reason = Revocation.Reason
@@ -46,20 +44,6 @@ def parse_reason(code: Any) -> str:
             _("The reason of the revocation is not supported. Nothing was changed.")
         )
     return found.value
-
-
-def get_leaf(certificate: AcmeCertificate) -> str:
-    """Return the certificate without its chain as PEM. Raises RowAltered if it is another one.
-
-    The MAC of the row covers the digest of the certificate, and not its chain.
-    """
-    leaf = "".join(chains.split(certificate.chain_pem)[:1])
-    if not leaf or details.get_digest(leaf) != certificate.digest:
-        raise RowAltered(
-            _("The certificate of %s was changed in the database. Nothing was done with it.")
-            % certificate.subject
-        )
-    return leaf
 
 
 def find(digest: str, der: bytes) -> AcmeCertificate:

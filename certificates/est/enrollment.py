@@ -17,7 +17,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from certificates.acme import issuers, orders, policy, revoking
+from certificates.acme import issuers, orders, policy
 from certificates.est import authentication
 from certificates.est.problems import (
     ContentTooLarge,
@@ -33,6 +33,7 @@ from certificates.models import (
     AcmeOrder,
     Revocation,
 )
+from certificates.revocation.host_certificates import get_leaf
 from pki.chains import chains
 from pki.errors import PkiFault
 from pki.formats import csr
@@ -124,7 +125,7 @@ def reenroll(account: AcmeAccount, enrollment: Enrollment, now: datetime) -> Acm
             ),
             action=_("Send the CSR to simpleenroll."),
         )
-    leaf = revoking.get_leaf(current.check_row_mac())
+    leaf = get_leaf(current.check_row_mac())
     is_same_key = chains.get_public_key(leaf) == enrollment.public_key
     if authentication.is_expired(account.account_key, now) and not is_same_key:
         raise KeyRejected(
