@@ -64,14 +64,24 @@ def is_permitted(name: str, patterns: Iterable[str]) -> bool:
 
 def check_names(names: list[str], patterns: list[str], authority: Authority) -> None:
     """Raise RejectedIdentifier for the first name that a certificate cannot contain."""
-    index, rules = NameIndex.load(), get_rules(authority)
+    rules = get_rules(authority)
     for name in names:
         if not is_permitted(name, patterns):
             raise _reject(name, _("The account key does not permit the name %s.") % name)
         try:
-            index.check(ServerNames(None, Role.MANAGED, name, ()))
             if rules is not None:
                 rules.check(Names((name,), ()))
+        except Fault as fault:
+            raise _reject(name, fault.explanation) from fault
+    check_servers(names)
+
+
+def check_servers(names: list[str]) -> None:
+    """Raise RejectedIdentifier for the first name of the console or of a server of the zone."""
+    index = NameIndex.load()
+    for name in names:
+        try:
+            index.check(ServerNames(None, Role.MANAGED, name, ()))
         except Fault as fault:
             raise _reject(name, fault.explanation) from fault
 

@@ -104,6 +104,9 @@ def _check(order: AcmeOrder, authority: Authority, now: datetime) -> csr.Certifi
 def _store(
     order: AcmeOrder, authority: Authority, issued: IssuedCertificate, pem: str, rest: str
 ) -> None:
+    # A server that got one of the names in the meantime has it. From now on, none can get it.
+    Zone.objects.lock()
+    policy.check_servers(order.names)
     checkpoint = Entry.objects.lock_checkpoint()
     AcmeOrder.objects.select_for_update().get(pk=order.pk)
     if AcmeCertificate.objects.filter(order=order).exists():
