@@ -38,7 +38,9 @@ REASONS = {
 
 def parse_reason(code: Any) -> str:
     """Return the reason of a revocation request, or raise BadRevocationReason."""
-    found = REASONS.get(0 if code is None else code) if not isinstance(code, bool) else None
+    number = 0 if code is None else code
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    found = REASONS.get(number) if is_number else None
     if found is None:
         raise BadRevocationReason(
             _("The reason of the revocation is not supported. Nothing was changed.")
@@ -72,7 +74,7 @@ def get_obstacle(certificate: AcmeCertificate, *, now: datetime) -> str:
 
 
 def revoke(
-    certificate: AcmeCertificate, reason: str, *, by: User | None, now: datetime
+    certificate: AcmeCertificate, reason: str, *, now: datetime, by: User | None = None
 ) -> Revocation:
     """Revoke a certificate that was just loaded. Raises Conflict if it is not possible.
 

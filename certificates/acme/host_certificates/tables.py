@@ -54,7 +54,7 @@ HOSTS = Table(
 )
 
 
-def list_certificates(search: str) -> QuerySet[AcmeCertificate]:
+def list_certificates(search: str) -> QuerySet[Any]:
     """Return certificates whose names or account key contain a text, and whether each is revoked.
 
     `is_revoked` is added to each row.

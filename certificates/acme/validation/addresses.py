@@ -25,6 +25,10 @@ MAX_ADDRESSES = 2
 # The resolver of the system cannot be interrupted, so a lookup has a thread that can outlive its
 # validation. No more of them run at the same time.
 MAX_LOOKUPS = 40
+# Metadata services of clouds that are not at an address of the link (Alibaba, Azure, AWS).
+METADATA = {
+    ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254")
+}
 _lookups = threading.BoundedSemaphore(MAX_LOOKUPS)
 
 
@@ -103,7 +107,7 @@ def is_allowed(text: str) -> bool:
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None:
         address = mapped
-    if any(address in network for network in IPV4_EMBEDDING_NETWORKS):
+    if address in METADATA or any(address in network for network in IPV4_EMBEDDING_NETWORKS):
         return False
     if address.is_loopback:
         return bool(settings.ALLOW_LOOPBACK)

@@ -125,7 +125,7 @@ def test_certificates_are_found_by_each_of_their_names_and_exported(
     assert "db.hosts.example" in shown
     assert NAME not in shown
     assert "db.hosts.example" not in client.get(get_page(), {"state": "valid"}).text
-    export = client.get(get_page(), {"export": "csv"})
+    export = client.get(get_page(), {"export": "host-certificates"})
     content = b"".join(export) if export.streaming else export.content
     assert certificate.digest.encode() in content
 

@@ -32,6 +32,12 @@ from certificates.acme.validation.limits import Deadline
         ("224.0.0.1", False),
         ("255.255.255.255", False),
         ("240.0.0.1", False),
+        ("100.100.100.200", False),
+        ("::ffff:168.63.129.16", False),
+        ("168.63.129.16", False),
+        ("fd00:ec2::254", False),
+        ("fd00:0ec2:0::254", False),
+        ("100.100.100.201", True),
     ],
 )
 def test_internal_addresses_are_allowed_but_not_those_of_this_server(
