@@ -3,6 +3,7 @@
 from django.urls import path
 
 from certificates.acme.account_keys import views as acme_views
+from certificates.acme.host_certificates import views as host_views
 from certificates.agent_upgrades import views as agent_views
 from certificates.approvals import views as approvals_views
 from certificates.authority import key_views
@@ -61,6 +62,10 @@ urlpatterns = [
     path(AGENTS + "cancel/", agent_views.cancel, name="cancel_agent_upgrade"),
     path(ACME, acme_views.show_keys, name="acme_accounts"),
     path(ACME + "<int:pk>/disable/", acme_views.disable_key, name="disable_acme_account"),
+    path(ACME + "certificates/", host_views.show_certificates, name="host_certificates"),
+    path(
+        ACME + "certificates/<uuid:pk>/revoke/", host_views.revoke_certificate, name="revoke_host"
+    ),
     path(WINDOWS, window_views.show_windows, name="windows"),
     path(WINDOWS + "new/", window_views.edit_window, name="new_window"),
     path(WINDOWS + "<int:pk>/", window_views.edit_window, name="window"),

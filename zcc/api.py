@@ -16,6 +16,7 @@ from administrators.approvals import api as role_approvals
 from audit.entries import api as audit_entries
 from certificates.acme import hosts_api as acme_hosts
 from certificates.acme.account_keys import api as acme
+from certificates.acme.host_certificates import api as host_certificates
 from certificates.agent_upgrades import api as agent_upgrades
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
@@ -48,7 +49,7 @@ MODULES = (
     *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
     *(name_constraints, health_checks, calendar, agent_upgrades, key_records, revocations),
-    *(windows, pilot, acme, acme_hosts),
+    *(windows, pilot, acme, acme_hosts, host_certificates),
 )
 
 

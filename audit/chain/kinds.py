@@ -66,7 +66,12 @@ KINDS = {
         is_listed=True,
     ),
     "certificates.AcmeCertificate": Kind(
-        _("Certificate of host"), _("the certificate of host {name}"), "subject"
+        _("Certificate of host"),
+        _("the certificate of host {name}"),
+        "subject",
+        (),
+        "certificates:host_certificates",
+        is_listed=True,
     ),
     "certificates.AgentUpgrade": Kind(
         _("Agent upgrade"),

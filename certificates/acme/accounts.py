@@ -7,7 +7,7 @@ can only revoke certificates. See: RFC 8555 7.3; D-300
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,22 +20,30 @@ from certificates.acme.problems import (
     AccountDoesNotExist,
     AccountUnauthorized,
     ExternalAccountRequired,
+    KeyInUse,
     Malformed,
+    RateLimited,
     unexpected_content,
 )
-from certificates.models import AcmeAccount, AcmeAccountKey
+from certificates.models import AcmeAccount, AcmeAccountKey, AcmeCertificate
 from devices.identity import zone_keys
 
 PURPOSE = "acme-account-key"
 MAX_CONTACTS, MAX_CONTACT = 5, 200
 # A key that became public must not fill the database.
-MAX_ACCOUNTS = 10_000
+MAX_ACCOUNTS, MAX_ACCOUNTS_PER_HOUR = 1_000, 100
+HOUR = timedelta(hours=1)
 LABEL = "certificates.AcmeAccountKey"
 
 
-def is_enabled() -> bool:
-    """Return True if there is an account key that is not disabled. Otherwise, there is no ACME."""
-    return AcmeAccountKey.objects.enabled().exists()
+def is_enabled(now: datetime) -> bool:
+    """Return True if there is an account key that is not disabled, or a valid certificate.
+
+    Otherwise, there is no ACME. A host can revoke its certificate also after its key was disabled.
+    """
+    if AcmeAccountKey.objects.enabled().exists():
+        return True
+    return AcmeCertificate.objects.filter(not_after__gt=now).exists()
 
 
 def derive_secret(key_id: str) -> bytes:
@@ -48,9 +56,15 @@ def get_hmac_key(key_id: str) -> str:
     return base64.urlsafe_b64encode(derive_secret(key_id)).decode().rstrip("=")
 
 
+def is_plain(key_id: str) -> bool:
+    """Return True if a text can be a key ID. A database does not accept every other text."""
+    return key_id.isascii() and key_id.isprintable()
+
+
 def find_account_key(key_id: str | None, now: datetime) -> AcmeAccountKey:
     """Return an account key with which an account can be registered now, or raise a problem."""
-    found = AcmeAccountKey.objects.usable(now).filter(key_id=key_id or "").first()
+    plain = key_id if key_id and is_plain(key_id) else ""
+    found = AcmeAccountKey.objects.usable(now).filter(key_id=plain).first()
     if found is None or not alarms.is_authentic(found):
         raise ExternalAccountRequired(
             _("The account key is unknown, disabled, or expired. Nothing was changed."),
@@ -103,12 +117,21 @@ def check_can_order(account: AcmeAccount) -> None:
 
 @transaction.atomic
 def register(
-    jwk: dict[str, str], thumbprint: str, key: AcmeAccountKey, contacts: list[str]
+    jwk: dict[str, str], thumbprint: str, key: AcmeAccountKey, contacts: list[str], now: datetime
 ) -> AcmeAccount:
-    """Register an account. Its public key must be new."""
+    """Register an account. Raise a problem if its public key is known, or at a limit of the key."""
     checkpoint = Entry.objects.lock_checkpoint()
     if key.accounts.count() >= MAX_ACCOUNTS:
-        raise AccountUnauthorized(_("The account key has too many accounts."))
+        raise AccountUnauthorized(
+            _("The account key has %d accounts, which is the maximum. No account was registered.")
+            % MAX_ACCOUNTS,
+            action=_("Ask an administrator for another account key."),
+        )
+    if key.accounts.filter(created_at__gt=now - HOUR).count() >= MAX_ACCOUNTS_PER_HOUR:
+        raise RateLimited(
+            _("Too many accounts were registered with the account key. No account was registered."),
+            action=_("Try again in an hour."),
+        )
     try:
         with transaction.atomic():
             account = AcmeAccount.objects.create(
@@ -139,7 +162,12 @@ def change_key(account: AcmeAccount, jwk: dict[str, str], thumbprint: str) -> No
     """Replace the public key of an account. The new key must not belong to another account."""
     checkpoint = Entry.objects.lock_checkpoint()
     account.jwk, account.thumbprint = jwk, thumbprint
-    account.save(update_fields=["jwk", "thumbprint"])
+    try:
+        with transaction.atomic():
+            account.save(update_fields=["jwk", "thumbprint"])
+    except IntegrityError as error:
+        # Another account got the key in the meantime.
+        raise KeyInUse(_("The new key belongs to an account. Nothing was changed.")) from error
     subject, detail = f"{LABEL}:{account.account_key_id}", {"account": str(account.pk)}
     note = account.account_key.label
     Entry.objects.append(checkpoint, "change-acme-key", subject, note=note, detail=detail)
@@ -157,5 +185,7 @@ def check_contacts(value: Any) -> list[str]:
     if not isinstance(found, list) or len(found) > MAX_CONTACTS:
         raise unexpected_content()
     if not all(isinstance(one, str) and len(one) <= MAX_CONTACT for one in found):
+        raise unexpected_content()
+    if not all(one.isprintable() for one in found):
         raise unexpected_content()
     return found

@@ -1,15 +1,21 @@
 """Authorizations: request the validation of a name, perform it in the worker, and its status.
 
-See: RFC 8555 7.5, 8
+A worker claims a batch: until it ends, the time of the request is in the future. So only one worker
+of the zone is waiting for hosts, and the others have time for operations.
+
+See: RFC 8555 7.5, 8; D-330
 """
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.utils.translation import gettext as _
 
 from audit.rows import alarms
@@ -17,12 +23,17 @@ from certificates.acme.problems import Malformed, ValidationFailed
 from certificates.acme.validation import challenges
 from certificates.acme.validation.challenges import METHODS
 from certificates.models import AcmeAuthorization
+from devices.models import Zone
 from faults import Fault
 
 log = logging.getLogger(__name__)
 PENDING, VALID, INVALID, EXPIRED = "pending", "valid", "invalid", "expired"
 PROCESSING = "processing"
 BATCH = 20
+# A batch takes `limits.TOTAL_SECONDS`. After this time, the worker that claimed it has ended.
+CLAIM = timedelta(seconds=60)
+# The clocks of Primary Servers can differ by this time.
+CLOCK_DIFFERENCE = timedelta(seconds=15)
 
 
 def get_status(authorization: AcmeAuthorization, now: datetime) -> str:
@@ -76,17 +87,45 @@ def validate_batch(now: datetime) -> int:
     """Validate names that clients have requested, store the results, and return their number.
 
     They are validated at the same time, because a host that does not respond costs seconds in which
-    the worker does nothing else.
+    the worker does nothing else. 0 if another worker is validating.
     """
-    waiting = list_waiting(now).select_related("order__account")[:BATCH]
-    found = [one for one in waiting if _is_authentic(one)]
-    if not found:
+    claimed = _claim(now)
+    if not claimed:
         return 0
-    with ThreadPoolExecutor(len(found)) as pool:
-        problems = list(pool.map(_check, found))
-    for authorization, problem in zip(found, problems, strict=True):
-        _store(authorization, problem, now)
+    try:
+        rows = AcmeAuthorization.objects.filter(pk__in=claimed).select_related("order__account")
+        found = [one for one in rows if _is_authentic(one)]
+        with ThreadPoolExecutor(BATCH) as pool:
+            problems = list(pool.map(_check, found))
+        for authorization, problem in zip(found, problems, strict=True):
+            _store(authorization, problem, now)
+    finally:
+        _release(claimed, now)
     return len(found)
+
+
+@transaction.atomic
+def _claim(now: datetime) -> list[UUID]:
+    """Claim the next names and return their keys, none while another worker validates.
+
+    Each account has its turn before another one has its second, so that the hosts of one account
+    do not delay those of all others. Within an account, the name of the oldest attempt is first.
+    """
+    Zone.objects.lock()
+    waiting = list_waiting(now)
+    if waiting.filter(requested_at__gt=now + CLOCK_DIFFERENCE).exists():
+        return []
+    oldest_first = (F("requested_at").asc(), F("pk").asc())
+    turn = Window(RowNumber(), partition_by=F("order__account"), order_by=oldest_first)
+    ranked = waiting.annotate(turn=turn).order_by("turn", "requested_at", "pk")
+    claimed = list(ranked.values_list("pk", flat=True)[:BATCH])
+    AcmeAuthorization.objects.filter(pk__in=claimed).update(requested_at=now + CLAIM)
+    return claimed
+
+
+def _release(claimed: list[UUID], now: datetime) -> None:
+    """Let names without a result be validated again, after all others of their account."""
+    list_waiting(now).filter(pk__in=claimed).update(requested_at=now)
 
 
 def _is_authentic(authorization: AcmeAuthorization) -> bool:

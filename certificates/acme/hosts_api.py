@@ -32,6 +32,9 @@ class HostOut(Schema):
 
 @router.get("/operations/{operation_id}/hosts-at-risk", response=Page[HostOut])
 def list_hosts_at_risk(request: HttpRequest, operation_id: str, paging: Query[Paging]) -> Any:
-    """List the hosts without an agent that do not have a certificate of the new CA yet."""
+    """List the hosts without an agent that do not have a certificate of the new CA yet.
+
+    After a cancellation or a rollback, these are the hosts that have one and must renew.
+    """
     operation = get_operation(operation_id)
     return paginate(hosts.list_at_risk(operation, timezone.now()), paging)

@@ -2,8 +2,9 @@
 
 When the new CA of an operation is assigned and the old CA has signed it across, the new CA signs
 already: everyone who trusts the old root can verify such a chain. So hosts can get it in time.
+While only the pilot group has the new root, the old CA signs.
 
-See: D-302
+See: D-276, D-302
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def find_early_operation() -> Operation | None:
     """Return the operation whose new internal CA signs certificates of hosts before it is used."""
     rows = Operation.objects.blocking().of_ca().filter(state__in=EARLY)
     operation = rows.select_related("future_authority").first()
-    if operation is None or operation.future_authority is None:
+    if operation is None or operation.future_authority is None or operation.is_held_by_pilot:
         return None
     crossed = CrossCertificate.objects.filter(
         issuer=operation.authority_id, subject=operation.future_authority_id

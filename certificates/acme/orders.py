@@ -30,11 +30,12 @@ from pki.names import check_fqdn
 
 LIFETIME = timedelta(hours=12)
 KEPT = timedelta(days=7)
-"""How long an order without a certificate is kept after it has expired."""
+"""How long an order with its CSR and authorizations is kept after it has expired."""
 MAX_NAMES = 25
 MAX_ORDERS_PER_HOUR, MAX_OPEN_ORDERS = 100, 30
 # All EST clients of an account key share one account.
 MAX_EST_ORDERS_PER_HOUR, MAX_OPEN_EST_ORDERS = 1000, 300
+MAX_OPEN_ORDERS_OF_KEY = 1000
 TOKEN_BYTES = 32
 PENDING, READY, PROCESSING, VALID, INVALID = "pending", "ready", "processing", "valid", "invalid"
 
@@ -58,14 +59,23 @@ def create(
 
 
 def check_rate(account: AcmeAccount, now: datetime) -> None:
-    """Raise RateLimited if an account has too many orders."""
+    """Raise RateLimited if an account, or all accounts of its key together, has too many orders."""
     most, most_open = MAX_ORDERS_PER_HOUR, MAX_OPEN_ORDERS
     if account.is_of_est:
         most, most_open = MAX_EST_ORDERS_PER_HOUR, MAX_OPEN_EST_ORDERS
     rows = AcmeOrder.objects.filter(account=account)
-    waiting = rows.filter(certificate=None, problem__isnull=True, expires_at__gt=now)
-    recent = rows.filter(created_at__gt=now - timedelta(hours=1)).count()
-    if recent >= most or waiting.count() >= most_open:
+    waiting = AcmeOrder.objects.filter(
+        account__account_key=account.account_key_id,
+        certificate=None,
+        problem__isnull=True,
+        expires_at__gt=now,
+    )
+    is_full = (
+        rows.filter(created_at__gt=now - timedelta(hours=1)).count() >= most
+        or waiting.filter(account=account).count() >= most_open
+        or waiting.count() >= MAX_OPEN_ORDERS_OF_KEY
+    )
+    if is_full:
         raise RateLimited(
             _("The account has too many orders. No order was created."),
             action=_("Complete the open orders, or try again in an hour."),
@@ -138,5 +148,5 @@ def check_csr(data: str | bytes, order: AcmeOrder) -> csr.CertificateRequest:
 
 
 def delete_old(now: datetime) -> None:
-    """Delete orders without a certificate that have expired long ago."""
-    AcmeOrder.objects.filter(certificate=None, expires_at__lt=now - KEPT).delete()
+    """Delete orders that have expired long ago. Their certificates stay."""
+    AcmeOrder.objects.filter(expires_at__lt=now - KEPT).delete()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from certificates.acme.problems import RejectedIdentifier
 from certificates.models import Authority
-from certificates.name_constraints.rules import get_rules
+from certificates.name_constraints.rules import list_rules
 from devices.models import Role
 from devices.registration.server_names import LOCAL_DOMAINS, NameIndex, ServerNames
 from faults import Fault, Invalid
@@ -63,15 +63,30 @@ def is_permitted(name: str, patterns: Iterable[str]) -> bool:
 
 
 def check_names(names: list[str], patterns: list[str], authority: Authority) -> None:
-    """Raise RejectedIdentifier for the first name that a certificate cannot contain."""
-    index, rules = NameIndex.load(), get_rules(authority)
+    """Raise RejectedIdentifier for the first name that a certificate of a CA cannot contain.
+
+    Programs verify it with the root of the CA, with that of the company above a subordinate CA,
+    and before an activation with the current root, so the limits of all of them apply.
+    """
+    current = Authority.objects.filter(state="current").exclude(pk=authority.pk).first()
+    limits = [*list_rules(authority), *list_rules(current)]
     for name in names:
         if not is_permitted(name, patterns):
             raise _reject(name, _("The account key does not permit the name %s.") % name)
         try:
-            index.check(ServerNames(None, Role.MANAGED, name, ()))
-            if rules is not None:
+            for rules in limits:
                 rules.check(Names((name,), ()))
+        except Fault as fault:
+            raise _reject(name, fault.explanation) from fault
+    check_servers(names)
+
+
+def check_servers(names: list[str]) -> None:
+    """Raise RejectedIdentifier for the first name of the console or of a server of the zone."""
+    index = NameIndex.load()
+    for name in names:
+        try:
+            index.check(ServerNames(None, Role.MANAGED, name, ()))
         except Fault as fault:
             raise _reject(name, fault.explanation) from fault
 

@@ -42,6 +42,12 @@ class Malformed(AcmeProblem):
     """The request cannot be parsed, or a member is missing."""
 
 
+class KeyInUse(Malformed):
+    """The new public key of an account belongs to another account (RFC 8555 7.3.5)."""
+
+    status = 409
+
+
 class BadNonce(AcmeProblem):
     """The nonce is unknown, expired, or was used before. The client repeats the request."""
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from certificates.acme import issuers
 from certificates.acme.problems import Malformed
 from certificates.models import AcmeCertificate, Revocation
+from certificates.operations.states import AuthorityState
 from pki.certificates.revocation import get_key_id
 
 # How long clients keep the information.
@@ -23,6 +24,7 @@ RETRY_SECONDS = 3600
 SPREAD = 12
 """Hosts renew in a twelfth of the lifetime, and end before the last tenth of a lead time."""
 MARGIN = 10
+IN_FORCE = (AuthorityState.CURRENT, AuthorityState.FUTURE)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def get_window(certificate: AcmeCertificate, now: datetime) -> Window:
     authority = issuers.find_issuing_authority(now)
     if authority is None or authority.pk == certificate.authority_id:
         return regular
+    if certificate.authority.state not in IN_FORCE:
+        # Another CA is in force, also while a further one is prepared.
+        return past
     operation = issuers.find_early_operation()
     if operation is None or operation.activates_at is None:
         # Another CA is in force. Devices stop trusting the previous one.

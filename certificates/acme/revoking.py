@@ -1,6 +1,6 @@
 """Revoke certificates of hosts, and record that a client has downloaded one.
 
-See: RFC 8555 7.4.2, 7.6
+See: RFC 8555 7.4.2, 7.6; D-331
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -19,8 +20,9 @@ from certificates.acme.problems import (
 )
 from certificates.models import AcmeAccount, AcmeCertificate, Revocation
 from certificates.revocation import revocations
+from certificates.revocation.host_certificates import get_leaf
 from certificates.revocation.revocations import IssuedLeaf
-from pki.chains import chains
+from faults import Conflict
 from pki.formats import bundles
 
 Reason = Revocation.Reason
@@ -36,17 +38,14 @@ REASONS = {
 
 def parse_reason(code: Any) -> str:
     """Return the reason of a revocation request, or raise BadRevocationReason."""
-    found = REASONS.get(0 if code is None else code) if not isinstance(code, bool) else None
+    number = 0 if code is None else code
+    is_number = isinstance(number, int) and not isinstance(number, bool)
+    found = REASONS.get(number) if is_number else None
     if found is None:
         raise BadRevocationReason(
             _("The reason of the revocation is not supported. Nothing was changed.")
         )
     return found.value
-
-
-def get_leaf(certificate: AcmeCertificate) -> str:
-    """Return the certificate without its chain as PEM."""
-    return chains.split(certificate.chain_pem)[0]
 
 
 def find(digest: str, der: bytes) -> AcmeCertificate:
@@ -60,14 +59,41 @@ def find(digest: str, der: bytes) -> AcmeCertificate:
     return certificate.check_row_mac()
 
 
-def revoke(certificate: AcmeCertificate, reason: str, *, now: datetime) -> None:
-    """Revoke a certificate. Devices reject it at their next contact."""
-    if Revocation.objects.filter(digest=certificate.digest).exists():
+def is_revoked(certificate: AcmeCertificate) -> bool:
+    """Return True if a certificate has been revoked."""
+    return Revocation.objects.filter(digest=certificate.digest).exists()
+
+
+def get_obstacle(certificate: AcmeCertificate, *, now: datetime) -> str:
+    """Return why an administrator cannot revoke a certificate, "" if it is possible."""
+    if is_revoked(certificate):
+        return _("This certificate has already been revoked.")
+    if certificate.not_after <= now:
+        return _("This certificate has expired. Programs do not accept it.")
+    return ""
+
+
+def revoke(
+    certificate: AcmeCertificate, reason: str, *, now: datetime, by: User | None = None
+) -> Revocation:
+    """Revoke a certificate that was just loaded. Raises Conflict if it is not possible.
+
+    `by` is the administrator, None if the client requests it.
+    """
+    obstacle = get_obstacle(certificate, now=now) if by is not None else ""
+    if obstacle:
+        raise Conflict(_("%(reason)s Nothing was changed.") % {"reason": obstacle})
+    leaf = get_leaf(certificate.check_row_mac())
+    issued = IssuedLeaf(None, certificate.authority, leaf)
+    host = (f"{certificate.pk}", certificate.subject)
+    return revocations.revoke_of_host(issued, reason, host=host, by=by, now=now)
+
+
+def revoke_for_client(certificate: AcmeCertificate, reason: str, *, now: datetime) -> None:
+    """Revoke a certificate at the request of its ACME client, or raise AlreadyRevoked."""
+    if is_revoked(certificate):
         raise AlreadyRevoked(_("The certificate has already been revoked. Nothing was changed."))
-    issued = IssuedLeaf(None, certificate.authority, get_leaf(certificate))
-    revocations.revoke_of_host(
-        issued, reason, host=(f"{certificate.pk}", certificate.subject), now=now
-    )
+    revoke(certificate, reason, by=None, now=now)
 
 
 @transaction.atomic

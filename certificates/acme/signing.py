@@ -1,16 +1,19 @@
 """Sign the certificates of hosts, on the certificate server.
 
 The worker that has the CA key checks everything again: the rows, the permitted names, the result
-of each validation, and the CSR. See: D-300
+of each validation, and the CSR. It claims a batch, so that no other worker signs the same orders.
+
+See: D-300, D-306
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from audit.models import Entry, RowAltered
@@ -28,6 +31,8 @@ from pki.names import Names, Subject
 
 log = logging.getLogger(__name__)
 BATCH = 50
+# A batch takes less than a minute. After this time, the worker that claimed it has ended.
+CLAIM = timedelta(minutes=5)
 PURPOSE = "server"
 
 
@@ -44,9 +49,29 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
     found = issuers.find_issuing_authority(now)
     if found is None or found.pk != authority.pk:
         return 0
-    waiting = list(list_waiting(now).select_related("account__account_key")[:BATCH])
+    claimed = _claim(now)
+    try:
+        _sign_claimed(claimed, authority, now)
+    finally:
+        AcmeOrder.objects.filter(pk__in=claimed).update(claimed_until=None)
+    return len(claimed)
+
+
+@transaction.atomic
+def _claim(now: datetime) -> list[UUID]:
+    """Claim the next orders that no other worker signs, and return their keys."""
+    Zone.objects.lock()
+    is_free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    claimed = list(list_waiting(now).filter(is_free).values_list("pk", flat=True)[:BATCH])
+    AcmeOrder.objects.filter(pk__in=claimed).update(claimed_until=now + CLAIM)
+    return claimed
+
+
+def _sign_claimed(claimed: list[UUID], authority: Authority, now: datetime) -> None:
+    rows = AcmeOrder.objects.filter(pk__in=claimed).select_related("account__account_key")
+    waiting = list(rows.order_by("created_at"))
     if not waiting:
-        return 0
+        return
     issuer = key_store.open_issuer(authority, now=now)
     # Clients such as certbot require a second certificate, so without cross-certificates the root
     # follows.
@@ -57,7 +82,6 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
         except Fault as fault:
             log.warning("No certificate for the ACME order %s: %s", order.pk, fault)
             AcmeOrder.objects.filter(pk=order.pk).update(problem=describe_fault(fault))
-    return len(waiting)
 
 
 def _sign(order: AcmeOrder, authority: Authority, issuer: Issuer, rest: str, now: datetime) -> None:
@@ -104,6 +128,9 @@ def _check(order: AcmeOrder, authority: Authority, now: datetime) -> csr.Certifi
 def _store(
     order: AcmeOrder, authority: Authority, issued: IssuedCertificate, pem: str, rest: str
 ) -> None:
+    # A server that got one of the names in the meantime has it. From now on, none can get it.
+    Zone.objects.lock()
+    policy.check_servers(order.names)
     checkpoint = Entry.objects.lock_checkpoint()
     AcmeOrder.objects.select_for_update().get(pk=order.pk)
     if AcmeCertificate.objects.filter(order=order).exists():

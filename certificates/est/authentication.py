@@ -61,7 +61,7 @@ def _parse(header: str) -> tuple[str, str]:
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     key_id, _colon, secret = text.partition(":")
-    return key_id, secret
+    return (key_id, secret) if accounts.is_plain(key_id) else ("", "")
 
 
 def _find(key_id: str, secret: str) -> AcmeAccountKey | None:

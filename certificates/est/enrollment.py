@@ -17,7 +17,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from certificates.acme import issuers, orders, policy, revoking
+from audit.models import RowAltered
+from certificates.acme import issuers, orders, policy
 from certificates.est import authentication
 from certificates.est.problems import (
     ContentTooLarge,
@@ -33,6 +34,7 @@ from certificates.models import (
     AcmeOrder,
     Revocation,
 )
+from certificates.revocation.host_certificates import get_leaf, get_names
 from pki.chains import chains
 from pki.errors import PkiFault
 from pki.formats import csr
@@ -124,7 +126,7 @@ def reenroll(account: AcmeAccount, enrollment: Enrollment, now: datetime) -> Acm
             ),
             action=_("Send the CSR to simpleenroll."),
         )
-    leaf = revoking.get_leaf(current.check_row_mac())
+    leaf = get_leaf(current)
     is_same_key = chains.get_public_key(leaf) == enrollment.public_key
     if authentication.is_expired(account.account_key, now) and not is_same_key:
         raise KeyRejected(
@@ -138,15 +140,35 @@ def reenroll(account: AcmeAccount, enrollment: Enrollment, now: datetime) -> Acm
 
 
 def _find_current(account: AcmeAccount, names: list[str], now: datetime) -> AcmeCertificate | None:
-    """Return the newest certificate in use with these names. The subject is the first of them."""
+    """Return the newest certificate in use with these names. The subject is the first of them.
+
+    Raises RowAltered if its record does not say what the CA has signed.
+    """
     rows = AcmeCertificate.objects.in_use(now).filter(account=account, names=names)
-    return rows.order_by("-not_before", "-pk").first()
+    found = rows.order_by("-not_before", "-pk").first()
+    if found is not None and set(get_names(found.check_row_mac()).dns) != set(names):
+        raise RowAltered(
+            _(
+                "The names of the certificate were changed in the database. No certificate was "
+                "issued."
+            )
+        )
+    return found
 
 
+def _lock(account: AcmeAccount) -> None:
+    AcmeAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+
+
+@transaction.atomic
 def _get_order(
     account: AcmeAccount, enrollment: Enrollment, current: AcmeCertificate | None, now: datetime
 ) -> AcmeOrder:
-    """Return the order of a repeated request, or a new one."""
+    """Return the order of a repeated request, or a new one.
+
+    The account is locked, so that two equal requests at the same time get one certificate.
+    """
+    _lock(account)
     rows = AcmeOrder.objects.filter(
         account=account,
         created_at__gt=now - orders.LIFETIME,

@@ -26,6 +26,7 @@ from certificates.acme.protocol.endpoints import RETRY_SECONDS
 from certificates.est import authentication, ca_certificates, enrollment
 from certificates.est.problems import NotAuthenticated, UnsupportedContent, get_status
 from certificates.models import AcmeAccount, AcmeCertificate, AcmeOrder
+from certificates.revocation.host_certificates import get_leaf
 from console.requests import logs
 from console.requests.networks import get_network
 from faults import Fault, TooMany
@@ -117,7 +118,7 @@ def _respond(request: HttpRequest, order: Order) -> HttpResponse:
         if certificate is None:
             return _build_pending()
         revoking.record_download(certificate, account, timezone.now())
-    return _build_pkcs7([revoking.get_leaf(certificate)], CERTS_ONLY)
+    return _build_pkcs7([get_leaf(certificate)], CERTS_ONLY)
 
 
 def _read(request: HttpRequest) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from certificates.acme.account_keys import help as acme_help
+from certificates.acme.host_certificates import help as host_help
 from certificates.authority import help as authority_help
 from certificates.help import dialogs, pages
 from certificates.help.topics import Section
@@ -14,7 +15,10 @@ SECTIONS = (
     Section(
         "pages",
         pages.TITLE,
-        (*pages.TOPICS, *windows_help.TOPICS, *pilot_help.TOPICS, *acme_help.TOPICS),
+        (
+            *(*pages.TOPICS, *windows_help.TOPICS, *pilot_help.TOPICS),
+            *(*acme_help.TOPICS, *host_help.TOPICS),
+        ),
     ),
     Section("authority", authority_help.TITLE, authority_help.TOPICS),
     Section("operations", presentation_help.TITLE, presentation_help.TOPICS),

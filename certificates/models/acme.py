@@ -96,7 +96,7 @@ class AcmeAccount(AuthenticatedModel):
 class AcmeOrder(AuthenticatedModel):
     """An order of a certificate. Its status follows from its columns and authorizations."""
 
-    authenticated_fields = ("guid", "account", "names", "csr_pem", "expires_at")
+    authenticated_fields = ("guid", "account", "names", "csr_pem", "replaces", "expires_at")
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(AcmeAccount, on_delete=models.CASCADE, related_name="orders")
@@ -109,6 +109,8 @@ class AcmeOrder(AuthenticatedModel):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True)
+    """Until when only one worker signs the certificate."""
 
     objects: ClassVar = AuthenticatedQuerySet["AcmeOrder"].as_manager()
 

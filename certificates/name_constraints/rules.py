@@ -33,6 +33,12 @@ def get_rules(authority: Authority | None) -> Rules | None:
     return constraints.read_rules(authority.root_pem)
 
 
+def list_rules(authority: Authority | None) -> list[Rules]:
+    """Return the rules of an internal CA, and of the chain that other CAs gave a subordinate CA."""
+    found = [get_rules(authority), *_list_chain_rules(authority)]
+    return [rules for rules in found if rules is not None]
+
+
 def get_requested_rules(parameters: dict[str, Any]) -> Rules | None:
     """Return the rules of the CA that an operation with these parameters creates or takes over."""
     if parameters.get("external"):

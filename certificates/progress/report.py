@@ -145,7 +145,7 @@ def _hosts(operation: Operation, now: datetime) -> Iterator[dict[str, Any]]:
             "name": row.subject,
             "names": row.names,
             "account_key": row.account.account_key.label,
-            "state": "ready" if row.authority_id == operation.future_authority_id else "at-risk",
+            "state": "ready" if hosts.is_ready(operation, row) else "at-risk",
             "sha256": row.digest,
             "not_after": format_utc(row.not_after),
             "downloaded_at": format_utc(row.fetched_at),

@@ -1,9 +1,9 @@
-"""Revoke server certificates.
+"""Revoke certificates of servers, and of hosts without an agent.
 
-A revocation is permanent. Devices receive it with the signed trust list, and reject the certificate
-from then on. A server that uses it gets a certificate with a new key.
+A revocation is permanent. Devices receive that of a server with the signed trust list, and reject
+the certificate from then on. A server that uses it gets a certificate with a new key.
 
-See: RFC 5280 5.3.1; D-264, D-265
+See: RFC 5280 5.3.1; D-264, D-265, D-332
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from certificates.models import (
 )
 from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import READY
-from certificates.revocation import records, replacement
+from certificates.revocation import host_certificates, records, replacement
 from devices.models import Device, Zone
 from devices.registration.states import DeviceState
 from faults import Conflict
@@ -80,20 +80,22 @@ def revoke(
 
 @transaction.atomic
 def revoke_of_host(
-    issued: IssuedLeaf, reason: str, *, host: tuple[str, str], now: datetime
+    issued: IssuedLeaf, reason: str, *, host: tuple[str, str], by: User | None, now: datetime
 ) -> Revocation:
-    """Revoke a certificate of a host without an agent, which its ACME client requested.
+    """Revoke a certificate of a host without an agent.
 
-    `host` is the key of the certificate, and its first name.
+    `host` is the key of the certificate, and its first name. `by` is the administrator, None if
+    its ACME client requests it.
     """
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if Revocation.objects.filter(digest=details.get_digest(issued.pem)).exists():
         raise Conflict(_("This certificate has already been revoked. Nothing was changed."))
     key, name = host
-    revocation = _store(issued, reason, by=None, now=now)
+    revocation = _store(issued, reason, by=by, now=now)
     records.record(revocation, f"{records.HOST}{key}", name)
-    announce_trust_change()
+    if host_certificates.select_for_devices([revocation]):
+        announce_trust_change()
     return revocation
 
 

@@ -15,10 +15,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audit.rows import alarms
-from certificates.models import AcmeCertificate, Authority, Operation
+from certificates.models import AcmeCertificate, Authority, CrossCertificate, Operation
 from certificates.models.acme import AcmeCertificateQuerySet
 from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import AuthorityState, OperationState
@@ -45,11 +45,14 @@ def _is_needed(old: Authority, now: datetime) -> bool:
 
 
 def get_host_certificates(old: Authority, now: datetime) -> AcmeCertificateQuerySet:
-    """Return the certificates of a CA that hosts without an agent use.
+    """Return the certificates of hosts without an agent that depend on the root of a CA.
 
-    Devices verify them with its root only, and reject them when it is retired.
+    Devices verify them with its root only, and reject them when it is retired. A host that renewed
+    before an operation was canceled has one of a CA that was discarded, with a cross-certificate.
     """
-    return AcmeCertificate.objects.in_use(now).filter(authority=old)
+    crossed = CrossCertificate.objects.filter(issuer=old, subject__state=AuthorityState.DISCARDED)
+    depends = Q(authority=old) | Q(authority__in=crossed.values("subject"))
+    return AcmeCertificate.objects.in_use(now).filter(depends)
 
 
 def get_devices_without_current_root() -> QuerySet[Device]:

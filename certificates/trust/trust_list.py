@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.db.models import Exists, OuterRef, QuerySet
 
 from audit.rows import alarms
-from certificates.revocation import records
+from certificates.revocation import host_certificates, records
 from certificates.trust import roots
 from devices.identity import zone_keys
 from devices.models import Device, SignedTrustList, Zone
@@ -124,7 +124,7 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
 
 def _list_revoked(at: datetime) -> dict[str, int]:
     """Return the signed-part digests of the revoked certificates, and when these expire."""
-    rows = records.list_effective(at)
+    rows = host_certificates.select_for_devices(records.list_effective(at))
     return {row.signed_part: int(row.not_after.timestamp()) for row in rows}
 
 

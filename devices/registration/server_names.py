@@ -195,12 +195,12 @@ NameRule = Callable[[ServerNames], None]
 _rules: list[NameRule] = []
 
 
-def set_name_rule(rule: NameRule) -> None:
-    """Set a function that raises a fault for names that no certificate can contain.
+def set_name_rules(*rules: NameRule) -> None:
+    """Set functions that raise a fault for names that the certificate of a server cannot contain.
 
-    It knows the zone CA, whose models this app must not import.
+    They know the zone CA and its certificates, whose models this app must not import.
     """
-    _rules[:] = [rule]
+    _rules[:] = rules
 
 
 def check(wanted: ServerNames) -> None:

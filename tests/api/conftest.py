@@ -169,6 +169,7 @@ def resources(
         "authority_id": ca.pk,
         "key_id": key.pk,
         "account_key_id": account_key.pk,
+        "host_certificate_id": factories.acme_certificate("web.hosts.example", ca).pk,
         "job_id": job.pk,
         "act_name": "roll-back",
         "seq": entry.seq,

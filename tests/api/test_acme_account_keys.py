@@ -1,11 +1,11 @@
-"""REST API of ACME account keys."""
+"""REST API of ACME account keys, and of the certificates of hosts."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from certificates.models import AcmeAccountKey
+from certificates.models import AcmeAccountKey, AcmeCertificate, Revocation
 from tests.api.conftest import problem, refuses, succeeds
-from tests.support import factories, walkthrough
+from tests.support import factories, hosts, walkthrough
 
 KEYS = "acme-account-keys"
 VALUES = {"label": "web", "names": ["*.hosts.example"]}
@@ -50,3 +50,29 @@ def test_hosts_at_risk_are_those_of_an_operation(everybody, zone):
     found = everybody.get(f"operations/{operation.pk}/hosts-at-risk")
     assert (found.status_code, found.json()["items"]) == (200, [])
     assert problem(everybody.get(f"operations/{uuid4()}/hosts-at-risk"), 404)
+
+
+@succeeds("GET /host-certificates", "POST /host-certificates/{host_certificate_id}/revoke")
+@refuses("POST /host-certificates/{host_certificate_id}/revoke")
+def test_the_certificate_of_a_host_is_revoked(everybody, zone):
+    row = hosts.issue("web.hosts.example")
+    hosts.issue("db.hosts.example")
+    (listed,) = everybody.get("host-certificates?q=web.hosts").json()["items"]
+    assert (listed["id"], listed["sha256"]) == (str(row.pk), row.digest)
+    assert (listed["names"], listed["is_revoked"]) == (["web.hosts.example"], False)
+    there = f"host-certificates/{row.pk}/revoke"
+    problem(everybody.post(there, {"reason": "certificate-hold"}), 422)
+    revoked = everybody.post(there, {"reason": "key-compromise"}).json()
+    assert (revoked["server_id"], revoked["subject"]) == (None, "web.hosts.example")
+    assert revoked["revoked_by"] == everybody.user.get_username()
+    assert Revocation.objects.get().digest == row.digest
+    assert everybody.get("host-certificates?q=web.hosts").json()["items"][0]["is_revoked"]
+    problem(everybody.post(there, {"reason": "superseded"}), 409)
+
+
+@refuses("POST /host-certificates/{host_certificate_id}/revoke")
+def test_an_expired_certificate_of_a_host_is_not_revoked(everybody, zone):
+    row = hosts.issue("web.hosts.example")
+    AcmeCertificate.objects.update(not_after=factories.now())
+    problem(everybody.post(f"host-certificates/{row.pk}/revoke", {"reason": "superseded"}), 409)
+    assert not Revocation.objects.exists()

@@ -122,6 +122,8 @@ MATRIX = {
     "GET /acme-account-keys": CA,
     "POST /acme-account-keys": CA,
     "POST /acme-account-keys/{account_key_id}/disable": CA,
+    "GET /host-certificates": CA,
+    "POST /host-certificates/{host_certificate_id}/revoke": CA,
     "GET /maintenance-windows": "",
     "POST /maintenance-windows": ZONE,
     "PUT /maintenance-windows/{window_id}": ZONE,
@@ -292,6 +294,7 @@ def test_an_unknown_or_invalid_id_is_not_found(resources):
 
 BODIES = {
     "POST /servers/{server_id}/certificates/{certificate_id}/revoke": {"reason": "superseded"},
+    "POST /host-certificates/{host_certificate_id}/revoke": {"reason": "superseded"},
     "POST /health-checks/{check_key}/acceptances": {"reason": "not here"},
     "PUT /administrators/{administrator_id}/roles": {"roles": ["viewer"]},
     "PUT /notification-targets/{target_id}": {"name": "a", "events": ["operation.blocked"]},

@@ -54,6 +54,7 @@ def things(monkeypatch):
         "check": "ca-backup",
         "acceptance": HealthAcceptance.objects.create(check_key="ca-backup", reason="not here").pk,
         "account_key": AcmeAccountKey.objects.create(label="web", key_id="k").pk,
+        "host": factories.acme_certificate("web.hosts.example", ca).pk,
         "window": MaintenanceWindow.objects.create(name="Night", rule=factories.EVERY_DAY).pk,
         "freeze": ChangeFreeze.objects.create(
             reason="Holidays", begins_at=factories.now(), ends_at=factories.now()

@@ -46,8 +46,13 @@ def add_commands(commands: Commands) -> None:
         "--server", default="", help="server to import to (default: match by key)"
     )
     _add_subordinate_ca(commands)
-    revoke = commands.add("revoke", revoke_certificate, "revoke a server certificate")
-    revoke.add_argument("server", metavar="SERVER")
+    revoke = commands.add(
+        "revoke", revoke_certificate, "revoke the certificate of a server or host"
+    )
+    revoke.add_argument("server", metavar="NAME", help="server, or a name of a host with --host")
+    revoke.add_argument(
+        "--host", action="store_true", help="revoke the certificate of a host without an agent"
+    )
     revoke.add_argument("--reason", required=True, choices=REASONS, help="why it is revoked")
     revoke.add_argument(
         "--certificate",
@@ -176,9 +181,12 @@ def import_ca_chain(api: Console, out: Output, args: Namespace) -> None:
 
 
 def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
-    """Revoke the certificate that a server uses, or one of its previous certificates."""
-    server = get_server(api, args.server)
+    """Revoke the certificate that a server or host uses, or one of its previous certificates."""
     wanted = args.certificate.replace(":", "").lower()
+    if args.host:
+        _revoke_of_host(api, out, args, wanted)
+        return
+    server = get_server(api, args.server)
     found = [
         one
         for one in api.iter_all(f"servers/{server['id']}/certificates")
@@ -199,6 +207,29 @@ def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
     path = f"servers/{server['id']}/certificates/{found[0]['id']}/revoke"
     revoked = api.post(path, {"reason": args.reason})
     out.result(revoked, f"Revoked a certificate of {server['name']}.")
+
+
+def _revoke_of_host(api: Console, out: Output, args: Namespace, wanted: str) -> None:
+    found = [
+        one
+        for one in api.iter_all("host-certificates", q=args.server)
+        if args.server in one["names"]
+        and (
+            one["sha256"].startswith(wanted)
+            if wanted
+            else not one["is_revoked"] and one["replaced_at"] is None
+        )
+    ]
+    if len(found) != 1:
+        raise Invalid(
+            f"The host {args.server} has {len(found)} matching certificates. Nothing was revoked.",
+            action="To list them, run: zman list host-certificates. Specify more of the SHA-256 "
+            "fingerprint with --certificate.",
+        )
+    out.confirm(f"Revoke a certificate of the host {args.server}?", yes=args.yes)
+    path = f"host-certificates/{found[0]['id']}/revoke"
+    revoked = api.post(path, {"reason": args.reason})
+    out.result(revoked, f"Revoked a certificate of the host {args.server}.")
 
 
 def create_account_key(api: Console, out: Output, args: Namespace) -> None:

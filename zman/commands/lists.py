@@ -152,14 +152,8 @@ LISTS = {
     ),
     "revocations": ResourceList(
         "revocations",
-        {
-            "Subject": "subject",
-            "Reason": "reason",
-            "Revoked": "revoked_at",
-            "By": "revoked_by",
-            "Expires": "not_after",
-        },
-        {"Serial number": "serial", "SHA-256": "sha256"},
+        {"Subject": "subject", "Reason": "reason", "Revoked": "revoked_at", "By": "revoked_by"},
+        {"Expires": "not_after", "Serial number": "serial", "SHA-256": "sha256"},
         name="sha256",
     ),
     "waiting-servers": ResourceList(
@@ -189,6 +183,12 @@ LISTS = {
         {"ID": "id", "Begin": "begins_at", "End": "ends_at", "Reason": "reason"},
         name="id",
         is_paged=False,
+    ),
+    "host-certificates": ResourceList(
+        "host-certificates",
+        {"Host": "name", "Account key": "account_key", "Revoked": "is_revoked"},
+        {"Names": "names", "Expires": "not_after", "SHA-256": "sha256", "ID": "id"},
+        search="q",
     ),
     "acme-account-keys": ResourceList(
         "acme-account-keys",

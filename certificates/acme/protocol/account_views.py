@@ -39,7 +39,7 @@ def create_account(call: Call) -> HttpResponse:
         raise AccountDoesNotExist(_("The account was not found. Nothing was changed."))
     contacts = accounts.check_contacts(values.get("contact"))
     key = _check_binding(call, values.get("externalAccountBinding"))
-    account = accounts.register(call.jwk, call.thumbprint, key, contacts)
+    account = accounts.register(call.jwk, call.thumbprint, key, contacts, call.now)
     return _respond(call, account, 201)
 
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
+from limits import RateLimitItemPerMinute
 
 from audit.chain.actor import Actor, acting_as
 from certificates.acme import accounts
@@ -32,11 +33,14 @@ from certificates.acme.problems import (
 from certificates.acme.protocol import jws, nonces, server_names
 from certificates.models import AcmeAccount
 from console.requests import logs
-from faults import Fault
+from console.requests.networks import get_network
+from devices.registration import throttle
+from faults import Fault, TooMany
 
 MAX_BODY_BYTES = 128 * 1024
 CONTENT_TYPE = "application/jose+json"
 RETRY_SECONDS = 600
+UNKNOWN_KEYS = RateLimitItemPerMinute(120, namespace="acme-unknown-key")
 ACCOUNT_NAME = "acme:account"
 
 
@@ -77,7 +81,7 @@ def public(method: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapped(request: HttpRequest, **values: str) -> HttpResponse:
-            if not accounts.is_enabled():
+            if not accounts.is_enabled(timezone.now()):
                 raise Http404
 
             def run() -> HttpResponse:
@@ -97,7 +101,7 @@ def signed(view: View) -> View:
 
     @wraps(view)
     def wrapped(request: HttpRequest, **values: str) -> HttpResponse:
-        if not accounts.is_enabled():
+        if not accounts.is_enabled(timezone.now()):
             raise Http404
 
         def run() -> HttpResponse:
@@ -135,9 +139,27 @@ def _authenticate(request: HttpRequest) -> Call:
         jwk = jws.check_public_key(parsed.header.get("jwk"))
         thumbprint = jws.get_thumbprint(jwk)
     jws.verify(parsed, jwk)
-    nonces.use(parsed.header.get("nonce"), now)
     found = account if parsed.kid is not None else accounts.find_by_thumbprint(thumbprint)
+    if found is None:
+        _limit_unknown_keys(request)
+    nonces.use(parsed.header.get("nonce"), now)
     return Call(request, parsed, jwk, thumbprint, found, now)
+
+
+def _limit_unknown_keys(request: HttpRequest) -> None:
+    """Raise RateLimited if a network sends too many requests that are signed by unknown keys.
+
+    Everyone can create such keys, and each request stores its nonce.
+    """
+    network = get_network(request.META.get("REMOTE_ADDR", ""))
+    try:
+        throttle.check(UNKNOWN_KEYS, network)
+    except TooMany as fault:
+        raise RateLimited(
+            _("Too many requests from this address have an unknown key. Nothing was changed."),
+            action=_("Try again in a minute."),
+        ) from fault
+    throttle.record(UNKNOWN_KEYS, network)
 
 
 def _get_id(request: HttpRequest, kid: str) -> str:

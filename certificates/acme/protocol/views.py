@@ -20,6 +20,7 @@ from certificates.acme.protocol import documents, jws, nonces
 from certificates.acme.protocol.endpoints import Call, build_url, json_response, public, signed
 from certificates.acme.validation.challenges import METHODS
 from certificates.models import AcmeAuthorization, AcmeCertificate, AcmeOrder
+from certificates.revocation.host_certificates import get_leaf
 from pki.chains import chains
 
 POLL_SECONDS = "2"
@@ -149,13 +150,13 @@ def revoke_certificate(call: Call) -> HttpResponse:
     if call.signed.kid is not None:
         is_allowed = found.account_id == call.account.pk
     else:
-        public_key = chains.get_public_key(revoking.get_leaf(found))
+        public_key = chains.get_public_key(get_leaf(found))
         is_allowed = jws.get_thumbprint_of_pem(public_key) == call.thumbprint
     if not is_allowed:
         raise AccountUnauthorized(
             _("The certificate belongs to another account or key. Nothing was changed.")
         )
-    revoking.revoke(found, reason, now=call.now)
+    revoking.revoke_for_client(found, reason, now=call.now)
     return HttpResponse(status=200)
 
 

@@ -199,6 +199,7 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "here": get_own_url(request),
         "hosts": status.host_counts,
         "hosts_at_risk": hosts.list_at_risk(found, now)[: hosts.MAX_NAMED],
+        "hosts_must_return": hosts.was_undone(found),
     }
     return render(request, PAGE, context)
 

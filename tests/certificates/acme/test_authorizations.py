@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +54,70 @@ def test_a_row_that_was_changed_with_sql_is_not_validated(monkeypatch: Any) -> N
     sql.change(AcmeAuthorization.objects.get(name=SLOW), token="x" * 43)
     assert authorizations.validate_batch(timezone.now()) == 1
     assert AcmeAuthorization.objects.get(name=SLOW).validated_at is None
+
+
+@pytest.mark.usefixtures("requested")
+def test_only_one_worker_validates_at_a_time(monkeypatch: Any) -> None:
+    now, by_others = timezone.now(), []
+
+    def check(*_: str) -> None:
+        by_others.append(True)
+
+    def start_another(_batch: Any) -> bool:
+        # Another worker looks for names while this one validates.
+        monkeypatch.setattr(authorizations, "_is_authentic", lambda _row: True)
+        by_others.append(authorizations.validate_batch(now))
+        return True
+
+    monkeypatch.setattr(challenges, "check", check)
+    monkeypatch.setattr(authorizations, "_is_authentic", start_another)
+    assert authorizations.validate_batch(now) == 2
+    # None by the other worker, and each name once.
+    assert by_others == [0, True, True]
+
+
+@pytest.mark.usefixtures("requested")
+def test_the_names_of_a_worker_that_was_killed_are_validated_again(monkeypatch: Any) -> None:
+    def be_killed(*_: str) -> None:
+        raise SystemExit
+
+    now = timezone.now()
+    monkeypatch.setattr(authorizations, "_release", lambda *_: None)
+    monkeypatch.setattr(challenges, "check", be_killed)
+    with pytest.raises(SystemExit):
+        authorizations.validate_batch(now)
+    monkeypatch.setattr(challenges, "check", lambda *_: None)
+    assert authorizations.validate_batch(now + timedelta(seconds=1)) == 0
+    assert authorizations.validate_batch(now + authorizations.CLAIM) == 2
+
+
+def test_the_names_of_one_account_do_not_delay_those_of_others(
+    client: AcmeClient, account_key: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(tasks, "enqueue_acme_validation", lambda: None)
+    for start in (0, 20):
+        client.choose(client.order(*(f"h{start + n}.hosts.example" for n in range(20))).json())
+    other = AcmeClient()
+    other.register(account_key.row.key_id, account_key.hmac_key)
+    other.choose(other.order(FAST).json())
+    assert authorizations.validate_batch(timezone.now()) == authorizations.BATCH
+    assert AcmeAuthorization.objects.get(name=FAST).validated_at is not None
+    # The others follow in the order in which they were requested.
+    waiting = AcmeAuthorization.objects.filter(validated_at=None)
+    later = {f"h{20 + n}.hosts.example" for n in range(20)}
+    assert {one.name for one in waiting} == {"h9.hosts.example", *later}
+
+
+@pytest.mark.usefixtures("requested")
+def test_names_without_a_result_come_after_the_others_of_the_account(
+    client: AcmeClient, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(authorizations, "BATCH", 1)
+    monkeypatch.setattr(challenges, "check", lambda *_: None)
+    sql.change(AcmeAuthorization.objects.get(name=FAST), token="x" * 43)
+    assert authorizations.validate_batch(timezone.now()) == 0
+    assert authorizations.validate_batch(timezone.now()) == 1
+    assert AcmeAuthorization.objects.get(name=SLOW).validated_at is not None
 
 
 def test_validations_are_enqueued_only_if_no_other_task_is_waiting(monkeypatch: Any) -> None:

@@ -55,6 +55,7 @@ SAME_KIND = [
     *({"policies", "approve_turn_off"}, {"create", "change"}, {"new_stage", "stage"}),
     {"windows", "new_window", "window", "remove_window", "new_freeze", "freeze", "remove_freeze"},
     {"acme_accounts", "disable_acme_account"},
+    {"host_certificates", "revoke_host"},
     *({"force", "try_again"}, {"restore_ca", "adopt_ca"}, {"cancel", "clear_failure"}),
 ]
 

@@ -105,6 +105,8 @@ MATRIX = {
     ),
     "certificates:acme_accounts": ((), {"GET": CA, "POST": CA}),
     "certificates:disable_acme_account": (("account_key",), {"GET": CA, "POST": CA}),
+    "certificates:host_certificates": ((), {"GET": CA, "POST": None}),
+    "certificates:revoke_host": (("host",), {"GET": CA, "POST": CA}),
     "certificates:windows": ((), {"GET": "", "POST": None}),
     "certificates:new_window": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from certificates.models import AcmeAccountKey
-from tests.support import factories, walkthrough
+from certificates.models import AcmeAccountKey, Revocation
+from tests.support import factories, hosts, walkthrough
 from zman.cli import exit_codes
 
 
@@ -75,3 +75,19 @@ def test_a_key_allows_est_if_it_is_specified(shell: Any, zone: Any) -> None:
 def test_wrong_names_are_rejected(shell: Any, zone: Any) -> None:
     assert shell("acme-account-key", "create", "web", "--name", "*.com").code == exit_codes.USAGE
     assert not AcmeAccountKey.objects.exists()
+
+
+def test_the_certificate_of_a_host_is_revoked(shell: Any, zone: Any) -> None:
+    first, second = hosts.issue("web.hosts.example"), hosts.issue("web.hosts.example")
+    hosts.issue("web.hosts.example.org")
+    revoke = ("revoke", "--host", "web.hosts.example", "--reason", "key-compromise")
+    several = shell(*revoke)
+    assert several.code == exit_codes.USAGE
+    assert "has 2 matching certificates. Nothing was revoked." in several.err
+    shell.good(*revoke, "--certificate", second.digest[:12])
+    assert Revocation.objects.get().digest == second.digest
+    shell.good(*revoke)
+    assert {row.digest for row in Revocation.objects.all()} == {first.digest, second.digest}
+    listed = {one["name"]: one["is_revoked"] for one in shell.json("list", "host-certificates")}
+    assert listed == {"web.hosts.example": True, "web.hosts.example.org": False}
+    assert shell("revoke", "--host", "ps-01", "--reason", "superseded").code == exit_codes.USAGE

@@ -73,11 +73,11 @@ def test_a_pattern_permits_the_names_below_a_domain(name: str, permitted: bool) 
 def test_a_disabled_key_is_not_enabled_again(zone: Any) -> None:
     now = timezone.now()
     made = keys.create("a", ["a.example.com"], expires_at=None, now=now)
-    assert accounts.is_enabled()
+    assert accounts.is_enabled(timezone.now())
     keys.disable(made.row.pk, now=now)
     keys.disable(made.row.pk, now=now + timedelta(days=1))
     assert AcmeAccountKey.objects.get().disabled_at == now
     assert Entry.objects.filter(action="disable-acme-account-key").count() == 1
-    assert not accounts.is_enabled()
+    assert not accounts.is_enabled(timezone.now())
     with pytest.raises(NotFound):
         keys.disable(made.row.pk + 1, now=now)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates.acme import renewal_info
+from certificates.acme.account_keys import keys
 from certificates.models import AcmeCertificate, AcmeOrder, Authority, OcspResponse, Revocation
 from certificates.revocation import ocsp, records
 from devices.models import Device
@@ -251,16 +252,32 @@ def test_an_order_can_replace_a_certificate_once(client: AcmeClient) -> None:
     assert get_type(client.order(NAME, replaces="AA.AA")) == "malformed"
 
 
-def test_a_disabled_account_key_ends_orders(client: AcmeClient, account_key: Any) -> None:
-    from certificates.acme.account_keys import keys
+def test_when_the_only_account_key_is_disabled_certificates_can_only_be_revoked(
+    client: AcmeClient, account_key: Any
+) -> None:
+    issue(client, NAME)
+    row = AcmeCertificate.objects.get()
+    keys.disable(account_key.row.pk, now=timezone.now())
+    assert client.client.get("/acme/directory").status_code == 200
+    assert get_type(client.order(NAME)) == "unauthorized"
+    newcomer = AcmeClient()
+    rejected = newcomer.register(account_key.row.key_id, account_key.hmac_key)
+    assert get_type(rejected) == "externalAccountRequired"
+    renewal = f"/acme/renewal-info/{renewal_info.build_id(row)}"
+    assert client.client.get(renewal).status_code == 200
+    values = {"certificate": encode(bundles.to_der(chains.split(row.chain_pem)[0]))}
+    assert client.post("/acme/revoke-cert", values).status_code == 200
+    assert Revocation.objects.get().digest == row.digest
 
-    keys.create("others", ["a.example.com"], expires_at=None, now=timezone.now())
+
+def test_without_a_key_and_a_valid_certificate_there_is_no_acme_server(
+    client: AcmeClient, account_key: Any
+) -> None:
     issue(client, NAME)
     keys.disable(account_key.row.pk, now=timezone.now())
-    assert get_type(client.order(NAME)) == "unauthorized"
-    leaf = chains.split(AcmeCertificate.objects.get().chain_pem)[0]
-    values = {"certificate": encode(bundles.to_der(leaf))}
-    assert client.post("/acme/revoke-cert", values).status_code == 200
+    AcmeCertificate.objects.update(not_after=timezone.now())
+    assert client.client.get("/acme/directory").status_code == 404
+    assert client.client.post("/acme/revoke-cert").status_code == 404
 
 
 def test_too_many_open_orders_are_rejected(client: AcmeClient) -> None:

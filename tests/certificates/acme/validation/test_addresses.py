@@ -8,6 +8,7 @@ import pytest
 
 from certificates.acme.problems import ValidationFailed
 from certificates.acme.validation import addresses
+from certificates.acme.validation.limits import Deadline
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,12 @@ from certificates.acme.validation import addresses
         ("224.0.0.1", False),
         ("255.255.255.255", False),
         ("240.0.0.1", False),
+        ("100.100.100.200", False),
+        ("::ffff:168.63.129.16", False),
+        ("168.63.129.16", False),
+        ("fd00:ec2::254", False),
+        ("fd00:0ec2:0::254", False),
+        ("100.100.100.201", True),
     ],
 )
 def test_internal_addresses_are_allowed_but_not_those_of_this_server(
@@ -43,4 +50,4 @@ def test_internal_addresses_are_allowed_but_not_those_of_this_server(
 def test_a_name_with_a_loopback_address_is_not_reached(settings: Any) -> None:
     settings.ALLOW_LOOPBACK = False
     with pytest.raises(ValidationFailed, match="not permitted"):
-        addresses.connect("localhost", 80)
+        addresses.connect("localhost", 80, Deadline(30))

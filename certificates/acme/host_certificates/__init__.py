@@ -1,0 +1,1 @@
+"""Certificates of hosts without an agent: the page Host Certificates, its dialog, and REST API."""
