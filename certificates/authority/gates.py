@@ -209,3 +209,12 @@ def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> s
     if freezes_at is None:
         return ""
     return _("You can cancel until %(time)s.") % {"time": formatting.exact(freezes_at)}
+
+
+def get_expired_remedy(authority: Authority | None, *, is_replaced: bool) -> str:
+    """Return what to do about an expired zone CA. `is_replaced`: an operation replaces it."""
+    if is_replaced:
+        return _("They recover automatically when the operation has activated the new CA.")
+    if authority is not None and authority.is_internal:
+        return _("Use Remint CA, or Change CA. The new CA is activated immediately.")
+    return _("Use Change CA. The new CA is activated immediately.")

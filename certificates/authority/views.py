@@ -99,15 +99,6 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
     )
 
 
-def get_expired_remedy(authority: Authority | None, *, is_replaced: bool) -> str:
-    """Return what to do about an expired zone CA. `is_replaced`: an operation replaces it."""
-    if is_replaced:
-        return _("They recover automatically when the operation has activated the new CA.")
-    if authority is not None and authority.is_internal:
-        return _("Use Remint CA, or Change CA. The new CA is activated immediately.")
-    return _("Use Change CA. The new CA is activated immediately.")
-
-
 def _list_progress(
     request: ZoneRequest, operations: list[Operation], now: datetime
 ) -> list[progress.Progress]:
@@ -136,7 +127,9 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         found["key_label"] = get_details(authority.root_pem).key_label
         found["issuer"] = _get_issuer(authority)
         found["expired"] = authority.has_expired(now)
-        found["expired_remedy"] = get_expired_remedy(authority, is_replaced=bool(stand.of_ca))
+        found["expired_remedy"] = authority_gates.get_expired_remedy(
+            authority, is_replaced=bool(stand.of_ca)
+        )
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
 

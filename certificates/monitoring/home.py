@@ -16,7 +16,8 @@ from django.views.decorators.http import require_safe
 
 from audit.models import AlteredRow
 from certificates.approvals import pending_requests
-from certificates.authority.views import PageStatus, get_expired_remedy, get_page_status
+from certificates.authority.gates import get_expired_remedy
+from certificates.authority.views import PageStatus, get_page_status
 from certificates.backup import status as backup_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate, Revocation
