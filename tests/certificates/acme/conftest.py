@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ from certificates import tasks
 from certificates.acme import authorizations, signing
 from certificates.acme.account_keys import keys
 from certificates.acme.problems import ValidationFailed
-from certificates.acme.validation import challenges
+from certificates.acme.validation import addresses, challenges
 from certificates.models import Authority
+from tests.harness.places import free_port
 from tests.support.acme_client import AcmeClient
 
 NAMES = ("*.hosts.example", "www.outside.example")
@@ -58,6 +60,21 @@ def client(account_key: keys.NewKey, validations: Validations) -> AcmeClient:
     response = made.register(account_key.row.key_id, account_key.hmac_key)
     assert response.status_code == 201, response.content
     return made
+
+
+@pytest.fixture
+def console(live_server: Any, zone: Any, settings: Any, monkeypatch: Any) -> str:
+    """Serve the console. Tasks run at once, and all names are on loopback."""
+    settings.ACME_HTTP_PORT, settings.ACME_TLS_PORT = free_port(), free_port()
+
+    def resolve(_name: str, port: int) -> list[Any]:
+        return [(socket.AF_INET, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(addresses, "resolve", resolve)
+    monkeypatch.setattr(
+        "certificates.tasks.publisher.enqueue", lambda task, *args, **_options: task(*args)
+    )
+    return str(live_server.url)
 
 
 def sign() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from django.utils import timezone
 
 from certificates.acme.account_keys import keys
-from certificates.acme.validation import addresses
 from certificates.models import AcmeCertificate, Authority, Revocation
 from pki.chains import chains
 from tests.pki import linters
@@ -20,35 +18,13 @@ from tests.support.certbot import Certbot
 NAME, OTHER = "web.hosts.example", "web2.hosts.example"
 
 
-@pytest.fixture
-def console(live_server: Any, zone: Any, settings: Any, monkeypatch: Any, unused_port: int) -> str:
-    """Serve the console. Tasks run at once, and all names are on loopback."""
-    settings.ACME_HTTP_PORT = unused_port
-
-    def resolve(_name: str, port: int) -> list[Any]:
-        return [(socket.AF_INET, ("127.0.0.1", port))]
-
-    monkeypatch.setattr(addresses, "resolve", resolve)
-    monkeypatch.setattr(
-        "certificates.tasks.publisher.enqueue", lambda task, *args, **_options: task(*args)
-    )
-    return str(live_server.url)
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.mark.django_db(transaction=True)
 def test_certbot_requests_renews_and_revokes_a_certificate(
-    console: str, unused_port: int, tmp_path: Path
+    console: str, settings: Any, tmp_path: Path
 ) -> None:
     now = timezone.now()
     key = keys.create("hosts", ["*.hosts.example"], expires_at=None, now=now)
-    certbot = Certbot(tmp_path / "certbot", console, unused_port)
+    certbot = Certbot(tmp_path / "certbot", console, settings.ACME_HTTP_PORT)
     certbot.request(key.row.key_id, key.hmac_key, NAME, OTHER)
     root = Authority.objects.current().root_pem
     chain = certbot.get_chain()

@@ -39,17 +39,17 @@ def second(zone: TestZone) -> Host:
     return host
 
 
-def change(zone: TestZone) -> Operation:
+def change(zone: TestZone, **changes: Any) -> Operation:
     """Bring Change CA to a subordinate CA on the first server to the import of its chain."""
     zone.first.refresh()
-    operation = walkthrough.to_subordinate(zone.first)
+    operation = walkthrough.to_subordinate(zone.first, **changes)
     walkthrough.prepare(zone, operation)
     return walkthrough.fresh(operation)
 
 
-def finish(zone: TestZone, operation: Operation) -> Authority:
+def finish(zone: TestZone, operation: Operation, **given: Any) -> Authority:
     """Import the chain, complete the operation on all hosts, and return the zone CA."""
-    walkthrough.import_ca(operation, CORPORATE)
+    walkthrough.import_ca(operation, CORPORATE, **given)
     walkthrough.prepare(zone, operation)
     walkthrough.replicate(zone, operation)
     walkthrough.step(operation)

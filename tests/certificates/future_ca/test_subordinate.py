@@ -121,6 +121,18 @@ def test_change_to_a_subordinate_ca_on_another_server(zone: TestZone, second: Ho
     assert Entry.objects.filter(action="import-ca").exists()
 
 
+def test_a_subordinate_ca_is_replaced_by_one_of_another_company(zone: TestZone) -> None:
+    first, second = PublicCA("First"), PublicCA("Second")
+    changed(zone, first)
+    operation = changed(zone, second)
+    old, new = both(operation)
+    assert old.is_subordinate
+    assert new.is_subordinate
+    assert walkthrough.verified_by(
+        [old.root_pem], [new.root_pem], [second.root.pem], [first.root.pem]
+    ) == [True, True, True, False]
+
+
 def test_a_subordinate_ca_is_replaced_by_an_internal_one(zone: TestZone) -> None:
     changed(zone, PublicCA())
     operation = finish(zone, walkthrough.to_internal(zone.first))
@@ -176,11 +188,46 @@ def test_a_waiting_operation_can_be_canceled(zone: TestZone) -> None:
     operation = waiting(zone, zone.first)
     cancellation.cancel(operation, now=timezone.now())
     assert walkthrough.step(operation).state == S.CANCELED
+    assert_discarded(operation)
+    with pytest.raises(Conflict, match="not waiting for the certificate"):
+        subordinate.get_csr(walkthrough.fresh(operation))
+
+
+def assert_discarded(operation: Operation) -> None:
+    """Assert that nothing of the new CA of a canceled operation is left."""
     new = Authority.objects.get(pk=operation.future_authority_id)
     assert new.state == AuthorityState.DISCARDED
     assert not new.sealed_key
-    with pytest.raises(Conflict, match="not waiting for the certificate"):
-        subordinate.get_csr(walkthrough.fresh(operation))
+    assert not roots.build_trust().pending
+    assert not operation.futures.exclude(state="discarded").exists()
+
+
+@pytest.mark.parametrize("is_remint", [False, True], ids=["change", "remint"])
+@pytest.mark.parametrize("state", [S.REPLICATING, S.ASSIGNED])
+def test_an_operation_can_be_canceled_after_the_import(
+    zone: TestZone, state: str, *, is_remint: bool
+) -> None:
+    if is_remint:
+        changed(zone, PublicCA())
+        operation = walkthrough.remint_ca(common_name="Zone CA")
+        walkthrough.prepare(zone, operation)
+    else:
+        operation = waiting(zone, zone.first)
+    before = Authority.objects.current()
+    walkthrough.import_ca(operation, PublicCA("Other"))
+    walkthrough.prepare(zone, operation)
+    if state == S.ASSIGNED:
+        walkthrough.replicate(zone, operation)
+        walkthrough.step(operation)
+        walkthrough.apply(zone, operation)
+    operation = walkthrough.fresh(operation)
+    assert operation.state == state
+    cancellation.cancel(operation, now=timezone.now())
+    assert walkthrough.step(operation).state == S.CANCELED
+    assert_discarded(operation)
+    assert Authority.objects.current() == before
+    assert before.is_subordinate == is_remint
+    assert roots.build_trust().current == before.root_pem
 
 
 def rejected(operation: Operation, data: str, **later: float) -> Invalid:

@@ -343,26 +343,33 @@ def test_new_certificates_contain_the_address_if_there_is_one(settings: Any) -> 
     assert issuer.ocsp_url == "http://pki.example.com/ocsp"
 
 
-def test_openssl_and_gnutls_ask_a_server(satellite: Any, live_server: Any, tmp_path: Path) -> None:
-    used, url = current(satellite), f"{live_server.url}/ocsp"
-    root, leaf = tmp_path / "root.pem", tmp_path / "leaf.pem"
-    root.write_text(used.authority.root_pem)
-    leaf.write_text(chains.split(used.chain_pem)[0])
-    openssl = ["openssl", "ocsp", "-url", url, "-issuer", str(root), "-cert", str(leaf)]
-    openssl += ["-CAfile", str(root)]
-    gnutls = ["ocsptool", f"--ask={url}", "--load-issuer", str(root), "--load-cert", str(leaf)]
-    gnutls += ["--load-signer", str(root), "--no-nonce"]
+def ask_with_programs(used: ServerCertificate, issuer: str, url: str, folder: Path) -> list[str]:
+    """Return what OpenSSL and GnuTLS say about a certificate, after they have asked a server."""
+    (folder / "issuer.pem").write_text(issuer)
+    (folder / "leaf.pem").write_text(chains.split(used.chain_pem)[0])
+    openssl = ["openssl", "ocsp", "-url", url, "-issuer", "issuer.pem", "-cert", "leaf.pem"]
+    openssl += ["-CAfile", "issuer.pem"]
+    gnutls = ["ocsptool", f"--ask={url}", "--load-issuer", "issuer.pem", "--load-cert", "leaf.pem"]
+    gnutls += ["--load-signer", "issuer.pem", "--no-nonce"]
 
     def run(command: list[str]) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        )
         return done.stdout + done.stderr
 
+    return [run(openssl), run(gnutls)]
+
+
+def test_openssl_and_gnutls_ask_a_server(satellite: Any, live_server: Any, tmp_path: Path) -> None:
+    used, url = current(satellite), f"{live_server.url}/ocsp"
     sign()
-    assert "leaf.pem: good" in run(openssl)
-    assert "Certificate Status: good" in run(gnutls)
+    openssl, gnutls = ask_with_programs(used, used.authority.root_pem, url, tmp_path)
+    assert "leaf.pem: good" in openssl
+    assert "Certificate Status: good" in gnutls
     revoke(satellite)
     sign()
-    found = run(openssl)
-    assert "leaf.pem: revoked" in found
-    assert "Response verify OK" in found
-    assert "Certificate Status: revoked" in run(gnutls)
+    openssl, gnutls = ask_with_programs(used, used.authority.root_pem, url, tmp_path)
+    assert "leaf.pem: revoked" in openssl
+    assert "Response verify OK" in openssl
+    assert "Certificate Status: revoked" in gnutls
