@@ -195,10 +195,7 @@ def build_rollback_gate(operation: Operation, why_not: str) -> Gate | None:
 
 def get_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> datetime | None:
     """Return until when the operation can be canceled, or None if it cannot or has no end."""
-    if operation.immediate or not operation.can_cancel(now, zone.freeze_period):
-        return None
-    freezes_at = operation.freezes_at(zone.freeze_period)
-    return freezes_at if freezes_at is not None and now < freezes_at else None
+    return operation.get_cancel_deadline(now, zone.freeze_period)
 
 
 def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> str:

@@ -163,3 +163,13 @@ def test_home_shows_the_stages_of_the_operation_with_both_counts(client, ca):
     assert "Apply to devices 3 of 4" in text
     moment = " ".join(formatting.stamp(operation.activates_at).split())
     assert text.endswith(f"Activation {moment}")
+
+
+def test_an_open_home_page_follows_whatever_it_shows(client, ca):
+    """Also if no operation runs, and for what no administrator does, for example a lost worker."""
+    page = client.get("/").content.decode()
+    assert "No operation is in progress." in page
+    live = page.partition('id="home-live"')[2].partition(">")[0]
+    assert 'hx-trigger="zcc:changed from:body, zcc:slow from:body"' in live
+    for part in ("home-operations", "home-attention", "h-wait", "h-year", "h-contact", "h-events"):
+        assert part in page.partition('id="home-live"')[2]
