@@ -21,7 +21,13 @@ from certificates.authority import gates
 from certificates.models import AgentUpgrade
 from console.pages import tables
 from console.pages.forms import ReauthenticationForm
-from console.pages.listing import require_safe_or_export, select_rows
+from console.pages.listing import (
+    follow_rows,
+    get_own_url,
+    list_keys,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
@@ -40,6 +46,7 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
     if UPGRADES.is_exported(request):
         return UPGRADES.export(sort_rows(select_rows(request, found), order))
     page = get_page(found, query, order)
+    shown = follow_rows(request, found, page.rows)
     context = {
         "nav": "agent-upgrades",
         "older": selection.list_older_agents(),
@@ -49,7 +56,9 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
         "table": table,
         "columns": table.columns,
         "page": page,
-        "rows": [(one, UPGRADE_TONES[UpgradeState(one.state)]) for one in page],
+        "rows": [(one, UPGRADE_TONES[UpgradeState(one.state)]) for one in shown],
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/agent_upgrades.html", context)
@@ -61,7 +70,8 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     upgrade = _get(pk)
     query = tables.TableQuery.parse(request.GET)
     table = TARGETS.get_view(request, query)
-    found = upgrade.targets.select_related("device").filter(device__name__icontains=query.q)
+    every = upgrade.targets.select_related("device")
+    found = every.filter(device__name__icontains=query.q)
     numbers = tables.count_by_condition(
         found, {state: Q(state=state) for state in TargetState.values}
     )
@@ -71,6 +81,7 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     if TARGETS.is_exported(request):
         return TARGETS.export(sort_rows(select_rows(request, found), order))
     page = get_page(found, query, order)
+    shown = follow_rows(request, every, page.rows, most=query.size)
     state = UpgradeState(upgrade.state)
     context = {
         "nav": "agent-upgrades",
@@ -84,7 +95,9 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "table": table,
         "columns": table.columns,
         "page": page,
-        "rows": [(one, TARGET_TONES.get(TargetState(one.state), "")) for one in page],
+        "rows": [(one, TARGET_TONES.get(TargetState(one.state), "")) for one in shown],
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
         "chips": tables.build_chips({"": _("All"), **dict(TargetState.choices)}, numbers, query),
         "sizes": tables.PAGE_SIZES,
     }

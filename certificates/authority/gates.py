@@ -195,10 +195,7 @@ def build_rollback_gate(operation: Operation, why_not: str) -> Gate | None:
 
 def get_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> datetime | None:
     """Return until when the operation can be canceled, or None if it cannot or has no end."""
-    if operation.immediate or not operation.can_cancel(now, zone.freeze_period):
-        return None
-    freezes_at = operation.freezes_at(zone.freeze_period)
-    return freezes_at if freezes_at is not None and now < freezes_at else None
+    return operation.get_cancel_deadline(now, zone.freeze_period)
 
 
 def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> str:
@@ -211,7 +208,7 @@ def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> s
     return _("You can cancel until %(time)s.") % {"time": formatting.exact(freezes_at)}
 
 
-def get_expired_remedy(authority: Authority | None, *, is_replaced: bool) -> str:
+def get_expired_remedy(authority: Authority | None, is_replaced: bool) -> str:
     """Return what to do about an expired zone CA. `is_replaced`: an operation replaces it."""
     if is_replaced:
         return _("They recover automatically when the operation has activated the new CA.")

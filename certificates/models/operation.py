@@ -185,6 +185,16 @@ class Operation(AuthenticatedModel, StatefulModel):
             return True
         return not self.is_frozen(now, freeze_period)
 
+    def get_cancel_deadline(self, now: datetime, freeze_period: timedelta) -> datetime | None:
+        """Return when the freeze period begins, None if nothing ends the time to cancel.
+
+        That is so if the operation cannot be canceled any more, or is activated immediately.
+        """
+        if self.immediate or not self.can_cancel(now, freeze_period):
+            return None
+        freezes_at = self.freezes_at(freeze_period)
+        return freezes_at if freezes_at is not None and now < freezes_at else None
+
     def is_frozen(self, now: datetime, freeze_period: timedelta) -> bool:
         """Return True in the freeze period.
 

@@ -3,24 +3,32 @@
 One request of each visible page every few seconds drives all live panes: they are only asked when
 the revision changes.
 
-See: D-225
+See: D-225, D-321
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet, TextField, Value
+from django.db.models.functions import Cast
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
 from administrators.login.login import REQUIRED_STEP
+from audit.models import Checkpoint
+from certificates.authority import gates
 from certificates.models import Operation, VaultJob
 from certificates.operations.states import BLOCKING, JobState, OperationState
 from certificates.progress.progress import digest
+from devices.models import Zone
 
 State = OperationState
 SHOWN = BLOCKING
@@ -32,12 +40,28 @@ KEY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
-class Banner:
-    """The operations that a page shows. `watched` are those whose end is reported."""
+class Line:
+    """A running operation. `freezes_at` is the begin of its freeze period, None without one."""
 
-    operations: list[Operation]
+    operation: Operation
+    freezes_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Banner:
+    """The operations that a page shows. `watched` are those whose end is reported.
+
+    `changes` are the open CA key jobs and the position of the audit log, as text.
+    """
+
+    lines: list[Line]
     watched: list[Operation]
-    jobs: list[tuple[UUID, str]]
+    changes: list[tuple[str, str]]
+
+    @property
+    def operations(self) -> list[Operation]:
+        """Return the operations that are shown."""
+        return [line.operation for line in self.lines]
 
     @property
     def tone(self) -> str:
@@ -46,22 +70,40 @@ class Banner:
 
     @property
     def revision(self) -> str:
-        """Return a text that changes with the operations and CA key jobs, and names the former."""
+        """Return a text that changes with everything that is recorded, and names the operations."""
         facts = [
             (one.pk, one.state, one.activates_at, one.requested_action, one.reason)
             for one in self.watched
         ]
-        return ".".join([digest(facts, self.jobs), *(one.pk.hex for one in self.watched)])
+        return ".".join([digest(facts, self.changes), *(one.pk.hex for one in self.watched)])
 
 
-def get_banner() -> Banner:
-    """Return the running operations, with two queries."""
-    fields = ("guid", "kind", "name", "state", "activates_at", "requested_action", "reason")
-    found = Operation.objects.filter(state__in=WATCHED).only(*fields)
-    watched = list(found.order_by("-created_at"))
-    jobs = VaultJob.objects.filter(state__in=OPEN_JOBS).order_by("pk").values_list("pk", "state")
-    shown = [one for one in watched if one.state in SHOWN]
-    return Banner(shown, watched, list(jobs))
+def get_banner(zone: Zone | None = None, now: datetime | None = None) -> Banner:
+    """Return the running operations, with two queries. `zone` and `now` give the freeze periods."""
+    fields = ("guid", "kind", "name", "state", "activates_at", "immediate")
+    found = Operation.objects.filter(state__in=WATCHED)
+    watched = list(found.only(*fields, "requested_action", "reason").order_by("-created_at"))
+    lines = [Line(one, _get_freeze(one, zone, now)) for one in watched if one.state in SHOWN]
+    return Banner(lines, watched, _list_changes())
+
+
+def _get_freeze(operation: Operation, zone: Zone | None, now: datetime | None) -> datetime | None:
+    # `zone` is read when it is used. Before the setup, there is none.
+    if zone is None or now is None:
+        return None
+    return gates.get_cancel_deadline(operation, zone, now)
+
+
+def _list_changes() -> list[tuple[str, str]]:
+    """Return the open CA key jobs, and the number of the last audit entry, with one query.
+
+    Each change of a state is in the audit log, so its position changes whenever a page does.
+    """
+    jobs: QuerySet[Any, Any] = VaultJob.objects.filter(state__in=OPEN_JOBS).order_by()
+    jobs = jobs.annotate(key=Cast("pk", TextField()), value=Cast("state", TextField()))
+    log: QuerySet[Any, Any] = Checkpoint.objects.order_by()
+    log = log.annotate(key=Value("", TextField()), value=Cast("seq", TextField()))
+    return sorted(jobs.values_list("key", "value").union(log.values_list("key", "value"), all=True))
 
 
 def list_ended(revision: str) -> list[Operation]:
@@ -93,4 +135,7 @@ def banner_context(request: HttpRequest) -> dict[str, Any]:
     A session with a required step sees only the page of that step, so its pages do not poll.
     """
     has_step = hasattr(request, "session") and REQUIRED_STEP in request.session
-    return {} if has_step else {"banner": SimpleLazyObject(get_banner)}
+    if has_step:
+        return {}
+    zone = getattr(request, "zone", None)
+    return {"banner": SimpleLazyObject(partial(get_banner, zone, timezone.now()))}

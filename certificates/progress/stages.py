@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
@@ -19,6 +20,8 @@ ACTIVATED = (State.ACTIVATED, State.COMPLETED)
 CANCELED = (State.CANCELING, State.CANCELED, State.CANCEL_FAILED)
 ROLLED_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 PREFLIGHT, ACTIVATE = 2, 3
+APPLY = 4
+"""The number of the stage Apply to devices of an operation."""
 # The stage of the cutover to which each of the five stages of the operation belongs.
 STAGE_OF_STEP = {1: 1, 2: 1, 3: 1, 4: 1, 5: ACTIVATE}
 REPLACED = (AuthorityState.GRACE, AuthorityState.RETIRED)
@@ -69,10 +72,22 @@ def get_cutover_stages(
             if has_begun
             else _pending_note(operation, number)
         )
-        inside = tuple(step for step in steps if STAGE_OF_STEP[step.number] == number)
         share = (done, total) if has_begun else None
-        found.append(Stage(number, name, note, mark, share, inside))
+        stage = Stage(number, name, note, mark, share)
+        inside = (step for step in steps if STAGE_OF_STEP[step.number] == number)
+        found.append(replace(stage, steps=tuple(_follow(step, stage) for step in inside)))
     return found
+
+
+def _follow(step: Stage, stage: Stage) -> Stage:
+    """Return a step as a part of its stage: without a second count of the same devices (D-323).
+
+    A device that was reinstalled trusts both CAs, but has to apply the update once more.
+    """
+    if step.number != APPLY or step.share is None or stage.share is None or not stage.share[1]:
+        return step
+    mark = stage.mark if stage.mark and step.mark in ("now", "done") else step.mark
+    return replace(step, note="", share=None, mark=mark)
 
 
 def _mark(operation: Operation, *, is_complete: bool, has_begun: bool) -> str:

@@ -29,17 +29,17 @@ from wire.envelope import Envelope
 def show_banner(request: ZoneRequest) -> HttpResponse:
     """Return the line, or 204 if it has not changed. Report the operations that have ended.
 
-    When it has changed, the live panes of the page load their changes immediately.
+    When it has changed, the live panes of the page load their changes immediately (D-321).
     """
-    before = request.GET.get("rev", "")
-    shown = banner.get_banner()
+    before, now = request.GET.get("rev", ""), timezone.now()
+    shown = banner.get_banner(request.zone, now)
     if before == shown.revision:
         return HttpResponse(status=204)
     for operation in banner.list_ended(before):
         is_success = operation.state in (OperationState.CANCELED, OperationState.COMPLETED)
         add_message = messages.success if is_success else messages.warning
         add_message(request, banner.describe_end(operation))
-    context = {"banner": shown, "now": timezone.now()}
+    context = {"banner": shown, "now": now}
     response = render(request, "certificates/banner.html", context)
     return trigger(response, zcc_revised={})
 

@@ -119,7 +119,17 @@ def _describe_retirement_time(
 
 
 def get_stragglers() -> QuerySet[Any]:
-    """Return the devices that do not use the current root yet, annotated with `status`.
+    """Return the devices that do not use the current root yet, annotated with `status`."""
+    return _add_status(trust_roots.get_devices_without_current_root())
+
+
+def get_devices() -> QuerySet[Any]:
+    """Return all registered devices, annotated with `status`, "" if they use the current root."""
+    return _add_status(Device.objects.registered())
+
+
+def _add_status(devices: QuerySet[Device]) -> QuerySet[Any]:
+    """Return devices with `status`.
 
     A device that does not trust the current root needs the cross-certificate to reach its
     servers (D-29).
@@ -129,15 +139,12 @@ def get_stragglers() -> QuerySet[Any]:
     # A device that has not reported its roots yet received the current ones when it registered.
     if current.activated_at is not None:
         trusts |= Q(root_sha256="", registered_at__gte=current.activated_at)
-    return (
-        trust_roots.get_devices_without_current_root()
-        .annotate(known=Cast("trusted_sha256", TextField()))
-        .annotate(
-            status=Case(
-                When(trusts, then=Value(NOT_SWITCHED)),
-                default=Value(RELIES_ON_CROSS_CERTIFICATE),
-                output_field=CharField(),
-            )
+    return devices.annotate(known=Cast("trusted_sha256", TextField())).annotate(
+        status=Case(
+            When(root_sha256=current.sha256, then=Value("")),
+            When(trusts, then=Value(NOT_SWITCHED)),
+            default=Value(RELIES_ON_CROSS_CERTIFICATE),
+            output_field=CharField(),
         )
     )
 

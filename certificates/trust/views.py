@@ -21,7 +21,10 @@ from console.pages import tables
 from console.pages.listing import (
     CHUNK_SIZE,
     Table,
+    follow_rows,
+    get_own_url,
     get_selection,
+    list_keys,
     require_safe_or_export,
     select_rows,
 )
@@ -111,6 +114,8 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
         devices = sort_rows(found, order).iterator(chunk_size=CHUNK_SIZE)
         return STRAGGLERS.export(build(devices))
     page = get_page(found, query, order)
+    # A device that uses the current root now stays in its place, so that no row moves.
+    shown = follow_rows(request, stragglers.get_devices(), page.rows, most=query.size)
     roots = stragglers.list_roots(now)
     context = {
         "nav": "trust",
@@ -125,7 +130,9 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
         "previous": stragglers.list_previous(),
         "columns": table.columns,
         "page": page,
-        "rows": list(build(page)),
+        "rows": list(build(shown)),
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
         "chips": _build_chips(numbers, query, has_cross_certificate=has_cross_certificate),
         "sizes": tables.PAGE_SIZES,
     }
@@ -158,6 +165,8 @@ def _build_chips(
 def _build_row(
     device: Any, request: ZoneRequest, now: Any, *, has_cross_certificate: bool
 ) -> dict[str, Any]:
+    if not device.status:
+        return {"device": device, "label": _("Uses the current root"), "tone": "ok", "todo": "—"}
     relies = device.status == stragglers.RELIES_ON_CROSS_CERTIFICATE
     if device.is_online(now, request.zone.refresh):
         todo = _(

@@ -226,6 +226,25 @@ def keep_rows(request: HttpRequest, every: QuerySet[Any]) -> list[Any]:
     return [found[text] for text in known if text in found]
 
 
+def follow_rows(
+    request: HttpRequest, every: QuerySet[Any], rows: Iterable[Any], *, most: int = MAX_KEPT
+) -> list[Any]:
+    """Return the rows of a page that is loaded, or refreshed: those that it shows, then new ones.
+
+    `rows` are those that the page would show if it was loaded. Those that it does not show yet are
+    added below the others, up to `most` in total, because above them they would move them.
+    """
+    kept = keep_rows(request, every)
+    known = {row.pk for row in kept}
+    added = [row for row in rows if row.pk not in known]
+    return [*kept, *added[: max(0, most - len(kept))]]
+
+
+def list_keys(rows: Iterable[Any]) -> str:
+    """Return the value of KEPT_ROWS for rows: their primary keys."""
+    return ",".join(str(row.pk) for row in rows)
+
+
 def get_own_url(request: HttpRequest) -> str:
     """Return the URL of the page without the rows that a live refresh keeps."""
     values = request.GET.copy()

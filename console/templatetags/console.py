@@ -109,9 +109,9 @@ def ago(context: template.Context, moment: datetime | None) -> str:
 def countdown(context: template.Context, moment: datetime, what: Any = "") -> str:
     """Return the time that remains until a moment. The browser updates it every second.
 
-    Screen readers announce `what` with the time that remains shortly before the moment. A moment
-    of more than a minute ago is a relative time, for example the activation time of a blocked
-    operation.
+    Screen readers announce `what` with the time that remains shortly before the moment, and nothing
+    without it, for a time that another part of the page announces. A moment of more than a minute
+    ago is a relative time, for example the activation time of a blocked operation.
     """
     now = context.get("now") or timezone.now()
     if now - moment > timedelta(minutes=1):

@@ -17,7 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.pages import formatting
 from console.pages import tables as pages_tables
-from console.pages.listing import require_safe_or_export, select_rows
+from console.pages.listing import (
+    follow_rows,
+    get_own_url,
+    list_keys,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, show_faults_on
 from devices.inventory import agent_versions, host_reports, tls_stacks
@@ -47,15 +53,17 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
     query = pages_tables.TableQuery.parse(request.GET)
     table = inventory_tables.DEVICES.get_view(request, query)
     every = Device.objects.exclude(state=DeviceState.RETIRED)
+    every = every.defer("initial_csr", "features", "host_report")
     found = inventory_tables.filter_devices(
         every, q=query.q, group=query.state, refresh=request.zone.refresh, now=now
-    ).defer("initial_csr", "features", "host_report")
+    )
     order = table.get_order("name")
     if inventory_tables.DEVICES.is_exported(request):
         return inventory_tables.DEVICES.export(sort_rows(select_rows(request, found), order))
     numbers, counted_at = inventory_tables.get_groups(request.zone.refresh, now)
     is_known = counted_at is not None and not query.q and query.state in numbers
     page = get_page(found, query, order, count=numbers[query.state] if is_known else None)
+    shown = follow_rows(request, every, page.rows, most=query.size)
     context = {
         "nav": "devices",
         "now": now,
@@ -65,7 +73,10 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
         "bulk_actions": ACTIONS if request.user.has_perm(RIGHT) else {},
         "columns": table.columns,
         "page": page,
-        "older": {one.pk for one in page if agent_versions.is_older(one.version)},
+        "rows": shown,
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
+        "older": {one.pk for one in shown if agent_versions.is_older(one.version)},
         "chips": _chips(numbers, query),
         "sizes": pages_tables.PAGE_SIZES,
         "refresh": request.zone.refresh,

@@ -213,11 +213,13 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("[data-echo]")) echo(event.target);
 });
 
-// A live pane is not replaced while a button in it is pressed, or while a request of it is open. The
-// click, and the events of the response, would be lost with the button. It is loaded afterwards.
+// A live pane is not replaced while a button in it is pressed, while a request of it is open, or while
+// its menu Columns is open. The click, the events of the response, and what was selected in the menu
+// would be lost. It is loaded afterwards.
 const requests = new Set(), held = new Set();
 let pressed = null;
-const isInUse = (pane) => pane.contains(pressed) || [...requests].some(({ elt }) => pane.contains(elt));
+const hasOpenMenu = (pane) => $$("[id^=columns-]", pane).some((menu) => menu.matches(":popover-open"));
+const isInUse = (pane) => pane.contains(pressed) || hasOpenMenu(pane) || [...requests].some(({ elt }) => pane.contains(elt));
 const loadHeld = () => setTimeout(() => {
   const names = [...held];
   held.clear();
@@ -227,6 +229,7 @@ const release = () => { pressed = null; loadHeld(); };
 for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, ({ target, button }) => { if (!button) pressed = target; }, true);
 for (const name of ["pointerup", "pointercancel", "keyup"]) document.addEventListener(name, release, true);
 window.addEventListener("blur", release);
+document.addEventListener("toggle", ({ newState }) => { if (newState === "closed") loadHeld(); }, true);
 document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig } }) => {
   if (!isByUser(requestConfig)) return;
   requests.add(requestConfig);
@@ -237,16 +240,28 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const { target, requestConfig: { triggeringEvent } } = detail;
   if (!triggeringEvent?.type.startsWith("zcc:") || !detail.shouldSwap) return;
   if (isInUse(target)) { detail.shouldSwap = false; held.add(triggeringEvent.type); }
-  target.hadFocus = target.contains(document.activeElement);
+  const focused = document.activeElement;
+  target.focused = target.contains(focused) && { name: nameOf(focused), text: focused.textContent.trim(), isNamed: focused.matches("[href], [aria-label]") };
+  target.scrolled = $$(".scroll", target).map(({ scrollLeft: left, scrollTop: top }) => ({ left, top }));
 });
-// If the new pane does not contain what had the focus, the pane itself gets it.
+// htmx returns the focus to the element with the same ID. Other links and buttons are found by what
+// they are, also if their text has changed. Otherwise, the pane itself gets the focus.
+const nameOf = (one) => [one.tagName, ...["href", "aria-label", "data-copy"].map((key) => one.getAttribute(key))].join("\n");
+const focusIn = (pane, { name, text, isNamed }) => {
+  const alike = $$("a, button, input, [tabindex]", pane).filter((one) => nameOf(one) === name);
+  let again = alike.find((one) => one.textContent.trim() === text) ?? (isNamed && alike[0]);
+  if (!again) { again = pane; pane.tabIndex = -1; }
+  again.focus({ preventScroll: true });
+};
 document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
-  const pane = target.hadFocus && isFocusLost() && document.getElementById(target.id);
-  if (pane) { pane.tabIndex = -1; pane.focus({ preventScroll: true }); }
+  const pane = document.getElementById(target.id);
+  if (!pane) return;
+  target.scrolled?.forEach((at, n) => { if (at.left || at.top) $$(".scroll", pane)[n]?.scrollTo(at); });
+  if (target.focused && isFocusLost()) focusIn(pane, target.focused);
 });
 
-// Live panes listen to these beats; a hidden page gets none and catches up when it is shown. At each
-// pulse, every page asks whether an operation has changed. If so, all live panes are loaded.
+// Live panes listen to these beats, or to zcc:revised. A hidden page gets none, and asks when it is
+// shown. At each pulse, every page asks whether anything has been recorded. If so, all live panes are loaded.
 const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };
 const beatAll = () => { beat("zcc:tick"); beat("zcc:slow"); };
 const PULSE = 4000;
@@ -278,11 +293,12 @@ const count = (time) => {
   // A background tab skips seconds.
   const isDue = SAID.some((moment) => left <= moment && time.left > moment);
   time.left = left;
-  return isDue ? `${time.dataset.what ?? ""} ${text}`.trim() : "";
+  return isDue && time.dataset.what ? `${time.dataset.what} ${text}` : "";
 };
 setInterval(() => {
-  const due = $$("[data-until]").map(count).filter(Boolean);
-  if (due.length) say(due.join(". "));
+  // A moment that a page shows more than once is said once, in the words of its last place.
+  const due = new Map($$("[data-until]").map((time) => [time.dataset.until, count(time)]).filter(([, text]) => text));
+  if (due.size) say([...due.values()].join(". "));
 }, 1000);
 // Times such as "5 minutes ago", in the words of the server.
 const LENGTHS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];

@@ -10,7 +10,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from console.pages import tables as pages_tables
-from console.pages.listing import require_safe_or_export, select_rows
+from console.pages.listing import (
+    follow_rows,
+    get_own_url,
+    list_keys,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
@@ -50,6 +56,7 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
             _rows(list(sort_rows(select_rows(request, found), order)))
         )
     page = get_page(found, query, order)
+    shown = follow_rows(request, updates_tables.filter_updates("", ""), page.rows)
     context = {
         "nav": "updates",
         "tab": "updates",
@@ -59,7 +66,9 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
         "columns": table.columns,
         "chips": _chips(SystemUpdate.objects.visible(), query),
         "page": page,
-        "rows": _rows(list(page)),
+        "rows": _rows(shown),
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
         "sizes": pages_tables.PAGE_SIZES,
     }
     return render(request, "systemupdates/list.html", context)
@@ -90,6 +99,7 @@ def _rows(found: list[SystemUpdate]) -> list[dict[str, Any]]:
             {
                 "update": update,
                 "tone": UPDATE_TONES.get(UpdateState(update.state), "busy"),
+                "is_open": update.state not in updates_tables.HISTORY,
                 "counts": build_badges(numbers[update.pk]),
                 "done": summary["activated"],
                 "of": summary["of"],

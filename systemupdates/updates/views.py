@@ -113,14 +113,18 @@ def _chips(numbers: dict[str, int], query: pages_tables.TableQuery) -> list[dict
 
 def _frame(request: ZoneRequest, update: SystemUpdate, tab: str) -> dict[str, Any]:
     """Return the context of the heading, and the actions that are available."""
-    may = request.user.has_perm(RIGHT)
+    may, now = request.user.has_perm(RIGHT), timezone.now()
     operation = getattr(update, "operation", None)
     is_replicating = operation is not None and operation.state == "replicating"
+    is_running = operation is not None and operation.is_blocking
+    freeze = request.zone.freeze_period
     return {
         "update": update,
         "tab": tab,
         "tone": UPDATE_TONES.get(UpdateState(update.state), "busy"),
         "operation": operation,
+        "is_pending": is_running and update.activates_at is not None and now < update.activates_at,
+        "freezes_at": operation.get_cancel_deadline(now, freeze) if operation else None,
         "may_deploy": may,
         "may_assign": may and is_replicating,
         "why_baseline": _why_not_baseline(update),

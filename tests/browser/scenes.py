@@ -86,6 +86,13 @@ def remint(
     return operation
 
 
+def rest_with_update() -> Operation:
+    """A zone at rest whose last update has been activated on some of its 27 devices."""
+    operation = remint(OperationState.COMPLETED, ended_at=factories.now())
+    Device.objects.update(version="1.0.0")
+    return operation
+
+
 def rollout() -> Operation:
     """An assigned update in the middle of its rollout: chart, failures, content in every state."""
     operation = remint(OperationState.ASSIGNED)

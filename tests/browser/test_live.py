@@ -227,6 +227,28 @@ def test_the_time_until_the_activation_runs_and_is_announced(live_server, log_in
     expect(page.locator("#live")).to_contain_text("Cancel is possible until now")
 
 
+def test_an_open_home_page_shows_what_others_start_and_how_it_ends(live_server, log_in):
+    ca = scenes.rest()
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/")
+    card, items = page.locator("#home-operations"), page.locator("#home-attention")
+    expect(card).to_contain_text("No operation is in progress.")
+    link = page.get_by_role("link", name="Show all health checks")
+    link.focus()
+    operation = factories.operation(ca)
+    expect(card).to_contain_text("The Remint CA operation has been initiated.")
+    expect(card).to_contain_text(operation.name)
+    Operation.objects.update(state=OperationState.BLOCKED)
+    blocked = "Blocked: the Remint CA operation cannot be activated."
+    expect(card).to_contain_text(blocked)
+    expect(items).to_contain_text(blocked)
+    expect(link).to_be_focused()
+    Operation.objects.update(state=OperationState.COMPLETED, ended_at=factories.now())
+    expect(card).to_contain_text("No operation is in progress.")
+    expect(items).not_to_contain_text("Blocked")
+    expect(link).to_be_focused()
+
+
 def test_another_administrator_sees_the_operation(live_server, log_in):
     ca = scenes.rest()
     page = opened(live_server, log_in)

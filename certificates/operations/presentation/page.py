@@ -35,8 +35,10 @@ from console.pages import chart, tables
 from console.pages.listing import (
     CHUNK_SIZE,
     Table,
+    follow_rows,
     get_own_url,
     keep_rows,
+    list_keys,
     require_safe_or_export,
     select_rows,
 )
@@ -251,7 +253,7 @@ def operations(request: ZoneRequest) -> HttpResponseBase:
     """List all operations, newest first, or return them as CSV."""
     query = tables.TableQuery.parse(request.GET)
     table = OPERATIONS.get_view(request, query)
-    found = Operation.objects.select_related("requested_by")
+    every = found = Operation.objects.select_related("requested_by")
     if query.q:
         found = found.filter(name__icontains=query.q)
     numbers = tables.count_by_condition(found, dict(_by_kind()))
@@ -261,13 +263,18 @@ def operations(request: ZoneRequest) -> HttpResponseBase:
     if OPERATIONS.is_exported(request):
         return OPERATIONS.export(sort_rows(select_rows(request, found), order))
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
+    page = get_page(found, query, order)
+    shown = follow_rows(request, every, page.rows)
     context = {
         "nav": "operations",
         "query": query,
         "table": table,
         "bulk_actions": BULK_ACTIONS if request.user.has_perm(gates.CA_RIGHT) else {},
         "columns": table.columns,
-        "page": get_page(found, query, order),
+        "page": page,
+        "rows": shown,
+        "kept": list_keys(shown),
+        "here": get_own_url(request),
         "chips": [
             {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
             for key, label in labels.items()

@@ -7,11 +7,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
 from certificates.monitoring import overview
 from certificates.operations.states import OperationState
+from console.pages import formatting
 from console.pages.formatting import format_fingerprint
-from devices.models import Device
+from devices.models import Device, Role
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +98,79 @@ def test_events_are_shown_only_with_the_right(client, ca):
     user.save()
     viewer.force_login(user)
     assert "Last Events" not in viewer.get("/").content.decode()
+
+
+def read_pane(client, heading):
+    """Return the text of a pane on Home, without markup."""
+    page = client.get("/").content.decode()
+    pane = page.partition(f'aria-labelledby="{heading}"')[2].partition("</section>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", pane.partition(">")[2]).split())
+
+
+def test_home_shows_what_expires_in_each_of_twelve_months(client, ca):
+    now = timezone.localtime(timezone.now())
+    months = [month.first for month in overview.list_months(timezone.now())]
+    later, latest = months[3] + timedelta(days=9), months[11] + timedelta(days=9)
+    factories.certificate(factories.server("ps-09"), ca)
+    ServerCertificate.objects.update(not_after=later)
+    Authority.objects.update(not_after=latest)
+    text = read_pane(client, "h-year")
+    count = ServerCertificate.objects.current().count()
+    assert count == 2
+    assert f"{later:%b %Y} 2 server certificates" in text
+    assert f"{latest:%b %Y} CA" in text
+    assert [text.count(f"{month:%b %Y}") for month in months] == [1] * 12
+    assert text.count(" 0 ") == 10, "the other months"
+    assert f"{now:%b %Y} 0 {months[1]:%b %Y} 0" in text
+
+
+def test_home_shows_the_devices_by_the_day_of_their_last_contact(client, ca):
+    now = timezone.now()
+    Device.objects.update(last_contact=None)
+    for name, contact in (("pc-1", now), ("pc-2", now), ("pc-3", now - timedelta(days=30))):
+        factories.device(name, last_contact=contact)
+    text = read_pane(client, "h-contact")
+    assert "Today 2 Yesterday 0" in text
+    assert text.endswith("Earlier 1 Never 1")
+
+
+def test_home_shows_the_last_events_as_sentences_newest_first(client, ca):
+    device = factories.device("pc-1")
+    Entry.objects.record("back-up-zone", "devices.Zone:1")
+    Entry.objects.record("release", f"devices.Device:{device.pk}")
+    second, first = Entry.objects.order_by("-seq").values_list("seq", flat=True)[:2]
+    text = read_pane(client, "h-events")
+    sentences = f"The system released device pc-1 for re-imaging. #{second}"
+    assert sentences in text
+    assert f"The system backed up the zone. #{first}" in text.partition(sentences)[2]
+    page = client.get("/").content.decode()
+    assert f'<a href="/devices/{device.pk}/">' in page.partition('id="h-events"')[2]
+
+
+def test_home_shows_the_stages_of_the_operation_with_both_counts(client, ca):
+    operation = factories.operation(ca, state=OperationState.ASSIGNED)
+    operation.update.assigned_at = timezone.now()
+    operation.update.save()
+    for number, state in enumerate(["available", "available", "pending"]):
+        server = factories.server(f"cs-{number}", Role.CONTENT_SATELLITE)
+        factories.replica(operation.update, server, state)
+    for number, state in enumerate(["applied", "activated", "applied", "pending"]):
+        factories.assignment(operation.update, factories.device(f"pc-{number}"), state)
+    text = read_pane(client, "h-op")
+    assert "The Remint CA operation has been initiated. Remint CA 2026-11-23" in text
+    assert "System update created , done Remint CA 2026-11-23" in text
+    assert "Replicating content 2 of 3 servers" in text
+    assert "Assign to devices , done automatically" in text
+    assert "Apply to devices 3 of 4" in text
+    moment = " ".join(formatting.stamp(operation.activates_at).split())
+    assert text.endswith(f"Activation {moment}")
+
+
+def test_an_open_home_page_follows_whatever_it_shows(client, ca):
+    """Also if no operation runs, and for what no administrator does, for example a lost worker."""
+    page = client.get("/").content.decode()
+    assert "No operation is in progress." in page
+    live = page.partition('id="home-live"')[2].partition(">")[0]
+    assert 'hx-trigger="zcc:changed from:body, zcc:slow from:body"' in live
+    for part in ("home-operations", "home-attention", "h-wait", "h-year", "h-contact", "h-events"):
+        assert part in page.partition('id="home-live"')[2]

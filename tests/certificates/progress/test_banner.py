@@ -1,13 +1,18 @@
 """The line about running operations on every page, and what is reported when they end."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
+from audit.models import Entry
 from certificates.models import Operation, VaultJob
 from certificates.operations.states import OperationState
 from certificates.progress import banner
+from devices.models import Zone
+from systemupdates.models import SystemUpdate
 from tests.support import clients, factories
 
 pytestmark = pytest.mark.django_db
@@ -86,9 +91,76 @@ def test_a_change_of_a_ca_key_job_changes_the_revision(ca, operation):
     assert before != waiting != banner.get_banner().revision
 
 
+def test_whatever_is_recorded_changes_the_revision(client):
+    revision = banner.get_banner().revision
+    assert client.get(BANNER, {"rev": revision}).status_code == 204
+    Entry.objects.record("register", "devices.Device:1")
+    response = client.get(BANNER, {"rev": revision})
+    assert response.status_code == 200
+    assert "zcc:revised" in response.headers["HX-Trigger"]
+    assert client.get(BANNER, {"rev": banner.get_banner().revision}).status_code == 204
+
+
+def get_countdowns(page):
+    """Return the moments to which a page, or a part of it, counts down."""
+    return [int(moment) for moment in re.findall(r'data-until="(\d+)"', page)]
+
+
+def test_every_page_counts_down_to_the_freeze_period_and_to_the_activation(client, operation):
+    begins = operation.activates_at - Zone.objects.get_zone().freeze_period
+    expected = [int(operation.activates_at.timestamp()), int(begins.timestamp())]
+    for path in (DEVICES, "/system-updates/", "/configuration/certificates/operations/"):
+        line = client.get(path).content.decode().partition('id="banner"')[2]
+        line = line.partition("</section>")[0]
+        assert get_countdowns(line) == expected, path
+        assert "Freeze period <time" in line
+    assert get_countdowns(client.get(BANNER).content.decode()) == expected
+
+
+@pytest.mark.parametrize("path", ["/system-updates/", "/configuration/certificates/operations/"])
+def test_the_lists_count_down_with_their_dates(client, operation, path):
+    def read():
+        page = client.get(path).content.decode()
+        return page.partition('data-label="Activation"')[2].partition("</td>")[0]
+
+    assert get_countdowns(read()) == [int(operation.activates_at.timestamp())]
+    Operation.objects.update(state=S.CANCELED, ended_at=factories.now())
+    SystemUpdate.objects.update(state="canceled")
+    assert get_countdowns(read()) == []
+
+
+@pytest.mark.parametrize("part", ["devices", "content", "details"])
+def test_the_pages_of_an_update_count_down_with_their_dates(client, operation, part):
+    freeze = Zone.objects.get_zone().freeze_period
+    begins = operation.activates_at - freeze
+
+    def read():
+        page = client.get(f"/system-updates/{operation.update_id}/{part}/").content.decode()
+        return page.partition('id="lead"')[2].partition("</p>")[0]
+
+    update = operation.update
+    assert get_countdowns(read()) == [
+        int(update.activates_at.timestamp()),
+        int(begins.timestamp()),
+    ]
+    Operation.objects.update(state=S.COMPLETED, ended_at=factories.now())
+    assert get_countdowns(read()) == []
+
+
+def test_after_its_begin_the_freeze_period_is_not_shown(client, operation):
+    freeze = Zone.objects.get_zone().freeze_period
+    Operation.objects.update(state=S.ASSIGNED, activates_at=timezone.now() + freeze / 2)
+    page = client.get(BANNER).content.decode()
+    assert len(get_countdowns(page)) == 1
+    assert "Freeze period" not in page
+
+
 def test_the_line_needs_two_queries(operation, django_assert_num_queries):
     with django_assert_num_queries(2):
-        assert banner.get_banner().operations == [operation]
+        shown = banner.get_banner(Zone(freeze_seconds=3600), timezone.now())
+    [line] = shown.lines
+    assert line.operation == operation
+    assert line.freezes_at == operation.activates_at - timedelta(hours=1)
 
 
 def test_a_page_of_a_required_step_does_not_poll(client, operation):

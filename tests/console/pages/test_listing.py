@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -294,3 +295,87 @@ def test_a_live_refresh_of_an_operation_keeps_the_rows_where_they_are(admin, sce
     again = admin.get(f"{path}&keep={','.join(ids)}")
     assert [str(row.device.pk) for row in again.context["rows"]] == ids
     assert again.content.decode().count("keep=") == 1
+
+
+def read_kept(client, path):
+    """Return the IDs of the rows that the next live refresh of a page keeps."""
+    return client.get(path).context["kept"].split(",")
+
+
+def test_new_rows_are_added_below_the_others(admin, scene):
+    factories.agent_upgrade()
+    later = factories.now() + timedelta(hours=1)
+    server = Device.objects.get(name="ps-01")
+    pages = {
+        f"{CERTIFICATES}operations/": lambda: factories.operation(
+            scene.authority, state="completed"
+        ),
+        "/system-updates/": lambda: factories.update(server, name="new"),
+        "/devices/agents/": lambda: factories.agent_upgrade(state="canceled", starts_at=later),
+    }
+    for path, create in pages.items():
+        kept = read_kept(admin, path)
+        new = str(create().pk)
+        again = admin.get(f"{path}?keep={','.join(kept)}")
+        assert again.context["kept"].split(",") == [*kept, new], path
+        assert again.content.decode().count("keep=") == 1, "only the live part has them"
+        assert read_kept(admin, path)[0] == new, "a page that is loaded shows the newest first"
+
+
+def test_the_devices_stay_in_their_places_and_the_page_stays_full(admin, scene):
+    path = "/devices/?per_page=5&sort=-contact"
+    kept = read_kept(admin, path)
+    Device.objects.exclude(pk__in=kept).update(last_contact=factories.now() + timedelta(hours=1))
+    assert set(read_kept(admin, path)).isdisjoint(kept)
+    assert read_kept(admin, f"{path}&keep={','.join(kept)}") == kept
+    Device.objects.filter(pk=kept[1]).update(state="retired")
+    again = read_kept(admin, f"{path}&keep={','.join(kept)}")
+    assert again[:4] == [kept[0], *kept[2:]]
+    assert len(again) == 5
+
+
+def test_the_devices_of_an_upgrade_stay_in_their_places(admin, scene):
+    upgrade = factories.agent_upgrade(*Device.objects.filter(name__startswith="=pc-"))
+    path = f"/devices/agents/{upgrade.pk}/?per_page=5&state=offered"
+    kept = read_kept(admin, path)
+    upgrade.targets.filter(pk=kept[0]).update(state="upgraded")
+    again = admin.get(f"{path}&keep={','.join(kept)}")
+    assert [str(row.pk) for row, _tone in again.context["rows"]] == kept
+    assert again.context["rows"][0][0].state == "upgraded"
+    assert kept[0] not in read_kept(admin, path)
+
+
+def test_a_device_that_uses_the_current_root_now_stays_in_its_place(admin, scene):
+    path = f"{CERTIFICATES}trust/?per_page=5"
+    kept = read_kept(admin, path)
+    Device.objects.filter(pk=kept[0]).update(root_sha256=scene.authority.sha256)
+    again = admin.get(f"{path}&keep={','.join(kept)}")
+    assert [str(row["device"].pk) for row in again.context["rows"]] == kept
+    assert again.context["rows"][0]["label"] == "Uses the current root"
+    assert again.content.decode().count("Uses the current root") == 1
+    assert kept[0] not in read_kept(admin, path)
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/devices/", 1),
+        ("/devices/{device}/", 1),
+        ("/devices/agents/", 2),
+        ("/devices/agents/{upgrade}/", 2),
+        ("/system-updates/", 1),
+        ("/system-updates/{update}/details/", 1),
+        ("/system-updates/{update}/content/", 1),
+        (f"{CERTIFICATES}operations/", 1),
+        (f"{CERTIFICATES}trust/", 2),
+        ("/health-checks/", 1),
+    ],
+)
+def test_a_page_is_loaded_again_only_when_something_was_recorded(admin, scene, path, parts):
+    device = Device.objects.get(name="=pc-07")
+    upgrade = factories.agent_upgrade(device)
+    values = {"device": device.pk, "upgrade": upgrade.pk, "update": scene.update_id}
+    page = admin.get(path.format(**values)).content.decode()
+    assert page.count("zcc:revised from:body") == parts
+    for beat in ("zcc:tick", "zcc:slow"):
+        assert beat not in page

@@ -2,11 +2,12 @@
 
 import pytest
 
-from certificates.models import Operation
+from certificates.models import Authority, Operation
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from tests.support import factories
 
 S = OperationState
+OPERATIONS = "/configuration/certificates/operations/"
 STAGES = "Cutover stages"
 DEVICES = 'id="devices-pane"'
 
@@ -84,3 +85,47 @@ def test_a_server_without_its_new_certificate_blocks_but_loses_no_contact(admin_
     assert "No devices would lose contact if the certificates were activated now." in text
     assert "1 server does not have its new certificate yet and blocks the activation." in text
     assert 'class="callout bad"' not in text
+
+
+def test_a_rollback_says_what_devices_that_have_not_reported_it_do(page, admin_client):
+    text = page(S.ROLLED_BACK)
+    assert "1 device still has to roll back." in text
+    assert text.count("These devices roll back at their next contact.") == 1
+    made = Operation.objects.get()
+    made.update.assignments.update(cancellation_acknowledged=True)
+    text = admin_client.get(f"{OPERATIONS}{made.pk}/").content.decode()
+    assert "The zone uses its previous CA again." in text
+    assert "roll back at their next contact" not in text
+
+
+@pytest.mark.parametrize("state", [AuthorityState.GRACE, AuthorityState.RETIRED])
+def test_the_previous_root_is_named_until_it_is_retired(page, admin_client, state):
+    text = page(S.COMPLETED)
+    assert "The previous root is trusted until" not in text
+    made = Operation.objects.get()
+    Authority.objects.filter(pk=made.authority_id).update(state=state)
+    Authority.objects.filter(pk=made.future_authority_id).update(state=AuthorityState.CURRENT)
+    text = admin_client.get(f"{OPERATIONS}{made.pk}/").content.decode()
+    is_trusted = "The previous root is trusted until it is retired:" in text
+    assert is_trusted == (state == AuthorityState.GRACE)
+
+
+@pytest.mark.parametrize("path", ["/configuration/certificates/", "{page}"])
+def test_a_blocked_operation_says_who_waits_and_who_does_not(admin_client, path):
+    factories.zone()
+    ca = factories.authority(factories.server("ps-01"))
+    made = factories.operation(ca, state=S.BLOCKED)
+    factories.future(made, factories.server("ps-02"), FutureState.AWAITED)
+    factories.future(made, factories.server("ps-03"), FutureState.CREATED)
+    address = path.format(page=f"{OPERATIONS}{made.pk}/")
+    text = admin_client.get(address).content.decode()
+    assert text.count("Blocked: 1 server does not have a new certificate.") == 1
+    sentences = (
+        "No server uses a new certificate until each of these servers has one or is ignored. "
+        "Devices without a server certificate can already use the new root at the activation time. "
+        "They still trust the old one."
+    )
+    assert text.count(sentences) == 1
+    named = text.partition(sentences)[2].partition("</ul>")[0]
+    assert "ps-02" in named
+    assert "ps-03" not in named
