@@ -5,6 +5,7 @@ See: docs/decisions.md D-19, D-20, D-24, D-32
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -208,9 +209,9 @@ def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> s
     return _("You can cancel until %(time)s.") % {"time": formatting.exact(freezes_at)}
 
 
-def get_expired_remedy(authority: Authority | None, is_replaced: bool) -> str:
-    """Return what to do about an expired zone CA. `is_replaced`: an operation replaces it."""
-    if is_replaced:
+def get_expired_remedy(authority: Authority | None, of_ca: Collection[object]) -> str:
+    """Return what to do about an expired zone CA. `of_ca` are the operations that replace it."""
+    if of_ca:
         return _("They recover automatically when the operation has activated the new CA.")
     if authority is not None and authority.is_internal:
         return _("Use Remint CA, or Change CA. The new CA is activated immediately.")

@@ -182,7 +182,7 @@ def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionIte
     if status.authority.has_expired(now):
         text = _("The zone CA has expired. Servers and devices cannot connect.")
         # One remedy for one cause: no server should be retired because of it.
-        remedy = get_expired_remedy(status.authority, bool(status.of_ca))
+        remedy = get_expired_remedy(status.authority, status.of_ca)
         items.append(AttentionItem("bad", f"{text} {remedy}", page))
     elif tone and not status.of_ca:
         items.append(AttentionItem("warn", _("The zone CA expires %s.") % words, page))
