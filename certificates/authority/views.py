@@ -39,8 +39,7 @@ from devices.middleware import ZoneRequest
 from devices.models import Device
 from pki.certificates.details import get_details
 
-PAGE = "certificates/page.html"
-PANES = "certificates/zone.html"
+PAGE, PANES = "certificates/page.html", "certificates/zone.html"
 
 
 @dataclass
