@@ -50,7 +50,7 @@ SIGNING_STATES = ("current", "future")
 def schedule_work() -> None:
     """Enqueue the work that unfinished rows need.
 
-    In a zone at rest, this is one statement.
+    In an idle zone, this is one statement.
     """
     run_due(STEPS, timezone.now())
 

@@ -1,8 +1,8 @@
 """The steps of `schedule_work`, and one statement that finds those that are due.
 
-A zone at rest has no work, but each step needs at least one statement to find this out. So every
-step has questions, and all of them are asked in one statement. A question finds at least what its
-step finds, because the step reads the rows again. Steps without a question can wait.
+An idle zone has no work, but each step needs at least one statement to find this out. So every step
+has questions, and one statement contains all of them. A question finds at least what its step
+finds, because the step reads the rows again. Steps without a question can wait.
 
 See: D-340
 """
