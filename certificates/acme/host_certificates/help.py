@@ -19,7 +19,7 @@ TOPICS = (
                 "Revoke a certificate if its private key might be known to others, or if the host "
                 "is no longer in operation. Programs that read the revocation list (CRL) or OCSP "
                 "responses reject it until it expires, and clients that support renewal "
-                "information renew at once. You cannot undo this."
+                "information renew immediately. You cannot undo this."
             ),
             _(
                 "The host can request another certificate. To prevent this, disable its account "

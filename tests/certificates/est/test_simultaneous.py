@@ -15,7 +15,7 @@ def test_two_equal_requests_at_the_same_time_create_one_order(
     body, lock = encode(build(NAME)), enrollment._lock
 
     def wait_for_another(account: Any) -> None:
-        # While this request waits for the account, the other one creates its order.
+        # While this request is waiting for the account, the other one creates its order.
         monkeypatch.setattr(enrollment, "_lock", lock)
         assert client.post("simpleenroll", body).status_code == 202
         lock(account)
