@@ -100,6 +100,37 @@ def test_internal_to_subordinate_then_remint_then_internal(
     zone.everybody_is_in_contact()
 
 
+def test_external_to_subordinate_below_its_root_then_to_another_external(
+    start_zone: StartZone,
+) -> None:
+    """The key of an external CA signs no cross-certificate: the chain leads to its root (D-297)."""
+    zone = start_zone(devices=1, satellites=1)
+    ca, other = PublicCA("Company"), PublicCA("Other")
+    api = zone.program()
+    administrator.change_to_external_with_answers(zone, ca)
+    zone.completes()
+    assert api.holder() == ""
+
+    administrator.change_to_subordinate(api, "ps-02", 120)
+    chain = administrator.have_ca_certified(api, lambda csr: "".join(ca.certify(csr)))
+    seen = zone.completes()
+    assert zone.refused() == []
+    assert seen["old"] == ca.root.pem
+    assert zone.verify(seen["old"]) == zone.verify(seen["new"])
+    assert api.holder() == "ps-02"
+    issued = details.get_digest(chains.split(chain)[0])
+    for name in sorted(administrator.certified(zone)):
+        assert issued in map(details.get_digest, get_served(zone, name))
+
+    administrator.change_to_external_with_answers(zone, other)
+    seen = zone.completes()
+    assert zone.refused() == []
+    assert seen["new"] == other.root.pem
+    assert api.holder() == ""
+    assert zone.verify(seen["old"]) == zone.verify(seen["new"]), "the zone CA has signed across"
+    zone.everybody_is_in_contact()
+
+
 def test_move_backup_restore_and_roll_back(start_zone: StartZone, tmp_path: Path) -> None:
     """The key of a subordinate CA moves and is restored with its chain; then all goes back."""
     zone, ca = start_zone(devices=10), OpensslCA(tmp_path / "company")
