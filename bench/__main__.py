@@ -19,7 +19,7 @@ from bench.results import Row, read
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 BOTH = (SQLITE, POSTGRESQL)
-# Each module of this folder with a main(), and the databases it is run on.
+# Each module or package of this folder with a main(), and the databases it is run on.
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "signing": (SQLITE,),
     "server_table": BOTH,
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "peak_memory": BOTH,
     "comparison": (SQLITE,),
     "verification": (SQLITE,),
+    "swarm": BOTH,
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

@@ -263,8 +263,14 @@ def test_no_secret_and_no_state_is_tracked():
 
 def test_make_bench_runs_every_benchmark():
     folder = BASE_DIR / "bench"
+    modules_with_main = [
+        path.relative_to(folder)
+        for path in (*folder.glob("*.py"), *folder.glob("*/__main__.py"))
+        if "\ndef main(" in path.read_text()
+    ]
+    # A package is run by its __main__.
     named_benchmarks = {
-        path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()
+        path.stem if path.parent == Path() else path.parent.name for path in modules_with_main
     }
     # The other side of a comparison runs in an environment of its own.
     assert named_benchmarks - {"__main__", "django_ca"} == set(BENCHMARKS)
