@@ -1,4 +1,4 @@
-"""P-13: agents with the code of zac enrol, refresh, prepare and activate a CA change, and recover.
+"""P-13: agents with the code of zac enroll, refresh, prepare and activate a CA change, and recover.
 
 Three runs of different sizes, each in a zone of its own: two for a model of the console, and the
 largest one to check it. ZCC_BENCH_AGENTS is the size of the largest one, ZCC_BENCH_CONSOLES the

@@ -48,7 +48,7 @@ class Agent:
         """True if its last refresh failed."""
         return self._service is not None and self._service.is_silent
 
-    def enrol(self, url: str, key: str) -> None:
+    def enroll(self, url: str, key: str) -> None:
         """Register at a server as soon as it is scheduled."""
         self._url, self._key = url, key
         self._register_at = time.monotonic()

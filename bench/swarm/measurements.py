@@ -75,7 +75,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. `database_bytes` is the size before the enrolment and at the end.
+    """One run. `database_bytes` is the size before the enrollment and at the end.
 
     `memory_mb` is the memory (PSS) of each part at the end, `activated` how many devices have
     activated the new CA according to the console, and `silent` how many agents have no contact.
@@ -116,9 +116,9 @@ class Run:
 
 
 # In this order. Agents have a goal in those of WORK.
-START, REST, ENROL, IDLE, PREPARATION = "start", "rest", "enrol", "idle", "preparation"
+START, REST, ENROLL, IDLE, PREPARATION = "start", "rest", "enroll", "idle", "preparation"
 STORM, EXPIRY, RECOVERY = "storm", "expiry", "recovery"
-WORK = (ENROL, PREPARATION, STORM, RECOVERY)
+WORK = (ENROLL, PREPARATION, STORM, RECOVERY)
 AFTER_EXPIRY = (RECOVERY,)
 
 

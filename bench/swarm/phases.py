@@ -1,4 +1,4 @@
-"""The phases of a run: enrolment, refreshes, a Remint CA, and recovery from an expired CA."""
+"""The phases of a run: enrollment, refreshes, a Remint CA, and recovery from an expired CA."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Runner:
         self._end(measurements.START)
         time.sleep(plan.rest_seconds)
         self._end(measurements.REST)
-        agents.command("enrol")
-        self._reach(measurements.ENROL, PRESENT, (IN_CONTACT,), plan.agents)
+        agents.command("enroll")
+        self._reach(measurements.ENROLL, PRESENT, (IN_CONTACT,), plan.agents)
         agents.command("settle")
         time.sleep(plan.idle_seconds)
         self._end(measurements.IDLE)

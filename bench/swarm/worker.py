@@ -116,7 +116,7 @@ class Worker:
     def do_enrol(self) -> dict[str, Any]:
         """Register all agents now, at the servers in turn."""
         for number, agent in self._agents.items():
-            agent.enrol(self._urls[number % len(self._urls)], self._key)
+            agent.enroll(self._urls[number % len(self._urls)], self._key)
             self._schedule.set(number, agent.due)
         return {}
 

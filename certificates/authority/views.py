@@ -126,9 +126,7 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         found["key_label"] = get_details(authority.root_pem).key_label
         found["issuer"] = _get_issuer(authority)
         found["expired"] = authority.has_expired(now)
-        found["expired_remedy"] = authority_gates.get_expired_remedy(
-            authority, is_replaced=bool(stand.of_ca)
-        )
+        found["expired_remedy"] = authority_gates.get_expired_remedy(authority, stand.of_ca)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
 

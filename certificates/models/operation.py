@@ -186,10 +186,7 @@ class Operation(AuthenticatedModel, StatefulModel):
         return not self.is_frozen(now, freeze_period)
 
     def get_cancel_deadline(self, now: datetime, freeze_period: timedelta) -> datetime | None:
-        """Return when the freeze period begins, None if nothing ends the time to cancel.
-
-        That is so if the operation cannot be canceled any more, or is activated immediately.
-        """
+        """Return until when the operation can be canceled, or None if it cannot or has no end."""
         if self.immediate or not self.can_cancel(now, freeze_period):
             return None
         freezes_at = self.freezes_at(freeze_period)

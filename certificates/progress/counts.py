@@ -126,7 +126,7 @@ def _build_queries(
 
 def _count(rows: QuerySet[Any], part: Part, key: Combinable) -> QuerySet[Any, Any]:
     """Return a query for the number of rows by state, with the key of the update or operation."""
-    by_state = rows.order_by().values_list("state")
+    by_state: QuerySet[Any, Any] = rows.order_by().values_list("state")
     return by_state.annotate(key=key, part=Value(int(part)), n=Count("*"))
 
 

@@ -129,7 +129,7 @@ def list_certificates_of_retired(
 
 def _list_of_retired(now: datetime) -> list[IssuedLeaf]:
     used, new = list_certificates_of_retired(now)
-    rows = [
+    rows: list[ServerCertificate | FutureCertificate] = [
         *used.select_related("device", "authority"),
         *new.select_related("device", "authority"),
     ]

@@ -67,7 +67,7 @@ def run_due(steps: Sequence[Step], now: datetime) -> None:
 def find_due(steps: Iterable[Step], now: datetime) -> set[str] | None:
     """Return the names of the steps that have work, with one statement. None without a zone."""
     names: list[str] = []
-    questions: list[Expression] = []
+    questions: list[Expression | Exists] = []
     for step in steps:
         for question in step.ask(now):
             names.append(step.name)

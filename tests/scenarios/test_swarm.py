@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.swarm import phases
-from bench.swarm.measurements import AFTER_EXPIRY, ENROL, IDLE, PREPARATION, RECOVERY, STORM
+from bench.swarm.measurements import AFTER_EXPIRY, ENROLL, IDLE, PREPARATION, RECOVERY, STORM
 from bench.swarm.plan import Plan
 from bench.swarm.report import build_rows
 
@@ -19,9 +19,9 @@ def test_five_agents_go_through_all_phases_of_the_benchmark(tmp_path: Path) -> N
     plan = Plan(AGENTS, workers=2)
     run = phases.measure(plan, tmp_path, tmp_path / "agents", "SQLite")
 
-    items = {name: run.phases[name].items for name in (ENROL, PREPARATION, STORM, RECOVERY)}
+    items = {name: run.phases[name].items for name in (ENROLL, PREPARATION, STORM, RECOVERY)}
     present = AGENTS - AWAY
-    assert items == {ENROL: AGENTS, PREPARATION: present, STORM: present, RECOVERY: AWAY}
+    assert items == {ENROLL: AGENTS, PREPARATION: present, STORM: present, RECOVERY: AWAY}
     assert run.activated == AGENTS
     assert run.lost == 0
     results = {name: phase.results for name, phase in run.phases.items()}
@@ -29,7 +29,7 @@ def test_five_agents_go_through_all_phases_of_the_benchmark(tmp_path: Path) -> N
     # Only the agent that was away rejected certificates: those of the CA that had expired.
     expired = {name for name, phase in run.phases.items() if phase.expired}
     assert expired == set(AFTER_EXPIRY), results
-    assert run.phases[ENROL].kinds["register"] == AGENTS
+    assert run.phases[ENROLL].kinds["register"] == AGENTS
     assert run.phases[IDLE].refreshes >= AGENTS
     assert run.phases[STORM].kinds["contact"] >= present
     assert run.phases[STORM].console_cpu > 0

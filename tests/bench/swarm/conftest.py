@@ -33,7 +33,7 @@ def calls() -> list[Call]:
 def agent(zone: Zone, tmp_path: Path, calls: list[Call]) -> Agent:
     """Return an agent that registers when it runs."""
     made = Agent(0, tmp_path / "agents", {}, calls.append)
-    made.enrol(zone.servers[0].url, str(zone.key))
+    made.enroll(zone.servers[0].url, str(zone.key))
     return made
 
 

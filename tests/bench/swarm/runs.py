@@ -51,7 +51,7 @@ def build_run(agents: int, costs: Costs | None = None) -> Run:
     sizes = {
         measurements.START: (0, 0),
         measurements.REST: (0, 0),
-        measurements.ENROL: (agents, agents),
+        measurements.ENROLL: (agents, agents),
         measurements.IDLE: (0, 2 * agents),
         measurements.PREPARATION: (agents - away, agents),
         measurements.STORM: (agents - away, agents // 10),

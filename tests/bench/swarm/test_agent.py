@@ -143,7 +143,7 @@ def test_a_server_that_does_not_respond_is_a_result(zone: Zone, agent: Agent, ca
 
 
 def test_a_registration_that_fails_is_repeated(zone: Zone, agent: Agent, calls: list[Call]):
-    agent.enrol(zone.servers[0].url, str(zone.key)[:-1])
+    agent.enroll(zone.servers[0].url, str(zone.key)[:-1])
     agent.run_due()
 
     assert agent.stage == NEW

@@ -49,7 +49,7 @@ def test_a_third_run_confirms_the_model():
     model = build([build_run(100), build_run(300)])
 
     ratios = check(model, build_run(3000))
-    assert set(ratios) == {"idle", "enrol", "preparation", "storm", "recovery", "all", "database"}
+    assert set(ratios) == {"idle", "enroll", "preparation", "storm", "recovery", "all", "database"}
     for name, ratio in ratios.items():
         assert ratio == pytest.approx(1.0), name
 

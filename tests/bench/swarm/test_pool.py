@@ -18,7 +18,7 @@ def test_two_processes_enrol_five_agents(zone: Zone, tmp_path: Path):
     urls = [server.url for server in zone.servers]
     with pool.running(tmp_path / "agents", tmp_path / "swarm.log") as agents:
         agents.start(agents=5, workers=2, urls=urls, key=str(zone.key))
-        agents.command("enrol")
+        agents.command("enroll")
         limit = time.monotonic() + 60
         while agents.count(PRESENT).stages[IN_CONTACT] < 5:
             assert time.monotonic() < limit, (tmp_path / "swarm.log").read_text()

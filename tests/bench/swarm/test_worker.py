@@ -73,7 +73,7 @@ def swarm(zone: Zone, tmp_path: Path) -> Worker:
 
 def test_commands_enrol_count_and_collect(zone: Zone, swarm: Worker):
     assert not swarm.run_next(), "nothing is due before the command"
-    swarm.obey({"do": "enrol"})
+    swarm.obey({"do": "enroll"})
     run(swarm)
     collected = swarm.obey({"do": "collect"})
 
@@ -87,7 +87,7 @@ def test_commands_enrol_count_and_collect(zone: Zone, swarm: Worker):
 
 
 def test_agents_leave_and_return(zone: Zone, swarm: Worker):
-    swarm.obey({"do": "enrol"})
+    swarm.obey({"do": "enroll"})
     run(swarm)
     swarm.obey({"do": "leave", "numbers": [5, 10]})
     assert swarm.obey({"do": "count", "group": PRESENT})["stages"] == {IN_CONTACT: 1}
@@ -108,7 +108,7 @@ def test_an_agent_that_crashes_is_counted_and_stays_out(
         raise RuntimeError("crashed on purpose")
 
     monkeypatch.setattr(Agent, "run_due", crash)
-    swarm.obey({"do": "enrol"})
+    swarm.obey({"do": "enroll"})
     assert swarm.run_next()
     assert swarm.run_next()
 

@@ -58,7 +58,8 @@ def test_a_row_that_was_changed_with_sql_is_not_validated(monkeypatch: Any) -> N
 
 @pytest.mark.usefixtures("requested")
 def test_only_one_worker_validates_at_a_time(monkeypatch: Any) -> None:
-    now, by_others = timezone.now(), []
+    now = timezone.now()
+    by_others: list[int] = []
 
     def check(*_: str) -> None:
         by_others.append(True)

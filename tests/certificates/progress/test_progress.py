@@ -144,8 +144,8 @@ def test_counts_of_several_operations_are_not_mixed(ca):
         factories.replica(operation.update, server, R.AVAILABLE)
         factories.assignment(operation.update, server, A.ACTIVATED)
         factories.assignment(operation.update, gone, A.PENDING)
-        for other in range(number + 1):
-            device = factories.device(f"pc-{number}-{other}")
+        for count in range(number + 1):
+            device = factories.device(f"pc-{number}-{count}")
             factories.assignment(operation.update, device, A.APPLIED)
     factories.future(operations[1], server, FutureState.CREATED)
     found = operation_counts.get_counts(operations, now=factories.now())

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from certificates.models import AcmeAccountKey, IssuedCertificate, MaintenanceWindow
-from certificates.search import sources
+from certificates.search import results, sources
 from devices.models import Device, RegistrationKey
 from notifications.models import Target
 from pki.certificates import details
@@ -124,7 +124,7 @@ def test_each_kind_is_limited_and_links_to_all_of_them(admin):
     for number in range(8):
         factories.device(f"pc-{number}")
     (group,) = (g for g in sources.search(admin, "pc-") if g.label == "Devices and Servers")
-    assert len(group.results) == sources.MAX_OF_KIND
+    assert len(group.results) == results.MAX_OF_KIND
     assert group.more_url == "/devices/?q=pc-"
 
 

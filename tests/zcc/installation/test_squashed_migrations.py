@@ -66,9 +66,11 @@ def test_a_database_that_has_the_replaced_migrations_needs_nothing(
     squashed = {key: one for key, one in loader.disk_migrations.items() if one.replaces}
     own = {key: one for key, one in squashed.items() if len(one.replaces) > 6}
     assert len(own) == 7
-    applied = {key: one for key, one in loader.applied_migrations.items() if key not in own}
+    applied: dict[Any, Any] = {
+        key: one for key, one in loader.applied_migrations.items() if key not in own
+    }
     for one in own.values():
-        applied.update(dict.fromkeys(map(tuple, one.replaces)))
+        applied.update(dict.fromkeys((app, name) for app, name in one.replaces))
     recorder = "django.db.migrations.recorder.MigrationRecorder.applied_migrations"
     monkeypatch.setattr(recorder, lambda _self: dict(applied))
     after = MigrationLoader(connection)
