@@ -126,8 +126,9 @@ def _build_queries(
 
 def _count(rows: QuerySet[Any], part: Part, key: Combinable) -> QuerySet[Any, Any]:
     """Return a query for the number of rows by state, with the key of the update or operation."""
-    by_state: QuerySet[Any, Any] = rows.order_by().values_list("state")
-    return by_state.annotate(key=key, part=Value(int(part)), n=Count("*"))
+    by_state: Any = rows.order_by().values_list("state")
+    found: QuerySet[Any, Any] = by_state.annotate(key=key, part=Value(int(part)), n=Count("*"))
+    return found
 
 
 def _read(parts: Iterator[QuerySet[Any, Any]]) -> Iterator[tuple[str, UUID, Part, int]]:
