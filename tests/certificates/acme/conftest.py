@@ -67,7 +67,7 @@ def console(live_server: Any, zone: Any, settings: Any, monkeypatch: Any) -> str
     """Serve the console. Tasks run at once, and all names are on loopback."""
     settings.ACME_HTTP_PORT, settings.ACME_TLS_PORT = free_port(), free_port()
 
-    def resolve(_name: str, port: int) -> list[Any]:
+    def resolve(_name: str, port: int, _deadline: Any) -> list[Any]:
         return [(socket.AF_INET, ("127.0.0.1", port))]
 
     monkeypatch.setattr(addresses, "resolve", resolve)
