@@ -113,7 +113,7 @@ class Worker:
         response: dict[str, Any] = getattr(self, f"do_{command.pop('do')}")(**command)
         return response
 
-    def do_enrol(self) -> dict[str, Any]:
+    def do_enroll(self) -> dict[str, Any]:
         """Register all agents now, at the servers in turn."""
         for number, agent in self._agents.items():
             agent.enroll(self._urls[number % len(self._urls)], self._key)

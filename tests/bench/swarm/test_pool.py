@@ -13,7 +13,7 @@ from bench.swarm.worker import PRESENT
 from tests.zac.support.zone import Zone
 
 
-def test_two_processes_enrol_five_agents(zone: Zone, tmp_path: Path):
+def test_two_processes_enroll_five_agents(zone: Zone, tmp_path: Path):
     zone.refresh_s = 600.0
     urls = [server.url for server in zone.servers]
     with pool.running(tmp_path / "agents", tmp_path / "swarm.log") as agents:

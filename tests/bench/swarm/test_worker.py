@@ -71,7 +71,7 @@ def swarm(zone: Zone, tmp_path: Path) -> Worker:
     return Worker(config)
 
 
-def test_commands_enrol_count_and_collect(zone: Zone, swarm: Worker):
+def test_commands_enroll_count_and_collect(zone: Zone, swarm: Worker):
     assert not swarm.run_next(), "nothing is due before the command"
     swarm.obey({"do": "enroll"})
     run(swarm)

@@ -100,7 +100,7 @@ def test_cancel_shows_the_deadline():
     asked = operation(S.REPLICATING)
     text = gates.format_cancel_deadline(asked, ZONE, NOW)
     freezes_at = asked.activates_at - timedelta(minutes=10)
-    assert f"{freezes_at:%H:%M} UTC" in text
+    assert f"{freezes_at:%H:%M:%S} UTC" in text
     late = operation(S.ASSIGNED, left=timedelta(minutes=5))
     assert "could be canceled until" in gates.build_cancel_gate(late, ZONE, NOW).reason
     assert "Ignore Device" in gates.build_cancel_gate(late, ZONE, NOW).reason
