@@ -73,6 +73,12 @@ MENU = (
                 "certificates:acme_accounts",
                 right="certificates.certificate_authority",
             ),
+            Item(
+                "host-certificates",
+                _("Host Certificates"),
+                "certificates:host_certificates",
+                right="certificates.certificate_authority",
+            ),
             Item("zone-settings", _("Zone Settings"), "zone:settings"),
             Item("windows", _("Maintenance Windows"), "certificates:windows"),
             Item(

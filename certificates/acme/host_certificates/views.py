@@ -46,7 +46,7 @@ def show_certificates(request: ZoneRequest) -> HttpResponseBase:
     found = HOSTS.filter_rows(request, by_state, CHIPS, *tables.ORDER)
     if HOSTS.is_exported(request):
         return HOSTS.export(sort_rows(found.rows, found.order))
-    return render(request, PAGE, {"nav": "acme", "now": now, **found.build_context()})
+    return render(request, PAGE, {"nav": "host-certificates", "now": now, **found.build_context()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
