@@ -42,15 +42,15 @@ def _find_hosts(user: Any, text: Text) -> Group | None:
     if text.digits:
         condition |= Q(digest__startswith=text.digits) | Q(serial=text.digits.lstrip("0"))
     rows = AcmeCertificate.objects.filter(condition).select_related("account__account_key")
-    page = reverse("certificates:acme_accounts")
+    page = "certificates:host_certificates"
 
     def build(certificate: AcmeCertificate) -> Found:
-        key = certificate.account.account_key
-        url = f"{page}?{urlencode({'q': key.label})}"
-        return Found(certificate.subject, f"{key.label} · {shorten(certificate.digest)}", url)
+        key = certificate.account.account_key.label
+        url = f"{reverse(page)}?{urlencode({'q': certificate.subject})}"
+        return Found(certificate.subject, f"{key} · {shorten(certificate.digest)}", url)
 
     found = get_first(rows.defer("chain_pem").order_by("-not_after"))
-    return build_group(_("Certificates of Hosts"), found, build)
+    return build_group(_("Host Certificates"), found, build, page=page, text=text)
 
 
 def _find_targets(user: Any, text: Text) -> Group | None:

@@ -142,11 +142,11 @@ def test_the_configuration_is_found_by_those_who_may_see_it(ca):
     assert found(notifier, "needle") == {"Notifications": ["needle chat"], **everyone}
     hosts = {
         "ACME Accounts": ["needle hosts"],
-        "Certificates of Hosts": ["needle.acme.example"],
+        "Host Certificates": ["needle.acme.example"],
     }
     assert found(holder, "needle") == {**hosts, **everyone}
     for text in (host.digest, host.serial):
-        assert found(holder, text)["Certificates of Hosts"] == ["needle.acme.example"]
+        assert found(holder, text)["Host Certificates"] == ["needle.acme.example"]
 
 
 def test_the_number_of_queries_does_not_depend_on_the_results(ca, admin):
