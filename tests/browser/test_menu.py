@@ -40,7 +40,7 @@ def test_the_menu_opens_shows_the_current_page_and_closes(phone):
 def test_every_page_of_the_menu_is_reached_in_two_steps(phone):
     page = phone
     links = page.locator("#side a").evaluate_all("all => all.map(one => one.pathname)")
-    assert len(set(links)) == 22
+    assert len(set(links)) == 23
     for path in ("/configuration/certificates/operations/", "/help/", "/preferences/security/"):
         page.get_by_role("button", name="Menu", exact=True).click()
         link = page.locator(f"#side a[href='{path}']")

@@ -11,9 +11,10 @@ from tests.console.access.test_rights import MATRIX
 from tests.support import clients, factories, pseudo_locale
 
 pytestmark = pytest.mark.django_db
-# Names and abbreviations that are the same in each language.
+# Names, abbreviations, and fingerprints, which are the same in each language.
 NAMES = re.compile(
-    r"[A-Z]\w+(?:/[\w+-]+)+|Zone Control Center|English|Longer English|UTC|OpenID Connect"
+    r"(?:[0-9A-F]{2}:)+[0-9A-F]{2}"
+    r"|[A-Z]\w+(?:/[\w+-]+)+|Zone Control Center|English|Longer English|UTC|OpenID Connect"
     r"|EC P-\d+|RSA|JSON|\bACME\b|\bEST\b|\bOCSP\b|Linux|Debian|Ubuntu|RHEL|SUSE"
     r"|\bSlack\b|\bMicrosoft Teams\b|\bMattermost\b|\bntfy\b|\bPagerDuty\b|\b(?:START)?TLS\b"
 )
