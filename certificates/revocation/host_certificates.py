@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from audit.models import RowAltered
 from audit.rows import alarms
 from certificates.models import AcmeCertificate, Revocation
+from console.pages import formatting
 from devices.models import Device, Role
 from devices.registration.server_names import ServerNames, get_console_names, normalize
 from faults import Conflict
@@ -79,7 +80,8 @@ def _build_conflict(name: str, row: AcmeCertificate) -> Conflict:
         "%(name)s is in a valid certificate of the host %(host)s (account key %(key)s, SHA-256 "
         "%(digest)s). Nothing was changed."
     )
-    values = {"host": row.subject, "key": row.account.account_key.label, "digest": row.digest[:16]}
+    digest = formatting.format_fingerprint(row.digest[:16])
+    values = {"host": row.subject, "key": row.account.account_key.label, "digest": digest}
     return Conflict(
         explanation % {"name": name, **values},
         action=_(
