@@ -6,9 +6,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from certificates.help import SECTIONS
 from certificates.help.appendix import APPENDIX
 from certificates.help.contents import filter_issues, filter_sections, list_places
+from certificates.help.sections import SECTIONS
 from console.pages.responses import Request
 from console.pages.tables import TableQuery
 

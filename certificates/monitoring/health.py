@@ -6,19 +6,18 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import QuerySet
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from certificates.monitoring import workers
 from certificates.tasks import publisher
-from console.models import Heartbeat
 from console.requests import clock
 from devices.identity import zone_keys
 from devices.models import Device
@@ -26,12 +25,6 @@ from faults import Fault
 
 OK, FAILED, UNKNOWN = "ok", "failed", "unknown"
 DEGRADED = "degraded"
-# The name of the stored heartbeat. Existing databases contain it.
-WORKER_HEARTBEAT = "sweep"
-# `schedule_work` runs every few seconds. Its heartbeat is stored once per interval, and the worker
-# is considered stopped after the timeout.
-HEARTBEAT_INTERVAL = timedelta(seconds=10)
-HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 0.5
 PARTS = ("database", "clock", "broker", "worker", "beat", "vault", "disk")
 # Fields of INFO persistence, and the value after a failure.
@@ -52,28 +45,6 @@ class QueueState:
         if self.oldest_enqueued_at is None:
             return 0.0
         return max(0.0, (now - self.oldest_enqueued_at).total_seconds())
-
-
-def record_heartbeat(now: datetime) -> None:
-    """Store that a worker has run a task of beat, which proves that both are running."""
-    if not list_recent_heartbeats(now).exists():
-        Heartbeat.objects.record(WORKER_HEARTBEAT, now)
-
-
-def list_recent_heartbeats(now: datetime) -> QuerySet[Heartbeat]:
-    """Return the worker heartbeat if it does not have to be stored again yet."""
-    return Heartbeat.objects.filter(name=WORKER_HEARTBEAT, at__gt=now - HEARTBEAT_INTERVAL)
-
-
-def get_last_heartbeat() -> datetime | None:
-    """Return the time of the last worker heartbeat, or None if there was none."""
-    return Heartbeat.objects.filter(name=WORKER_HEARTBEAT).values_list("at", flat=True).first()
-
-
-def is_worker_down(now: datetime) -> bool:
-    """Return True if the background tasks have stopped, so that operations do not progress."""
-    last = get_last_heartbeat()
-    return last is not None and now - last > HEARTBEAT_TIMEOUT
 
 
 def get_component_states(now: datetime) -> dict[str, str]:
@@ -116,8 +87,8 @@ def _get_background_states(now: datetime, queues: dict[str, QueueState] | None) 
     Without a recent heartbeat, a growing queue means that the worker has stopped, and an empty
     queue that beat has stopped.
     """
-    last = get_last_heartbeat()
-    if last is not None and now - last <= HEARTBEAT_TIMEOUT:
+    last = workers.get_last_heartbeat()
+    if last is not None and now - last <= workers.TIMEOUT:
         return OK, OK
     if queues is None:
         return UNKNOWN, UNKNOWN

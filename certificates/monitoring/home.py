@@ -21,7 +21,7 @@ from certificates.authority.views import PageStatus, get_page_status
 from certificates.backup import status as backup_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate, Revocation
-from certificates.monitoring import health, overview
+from certificates.monitoring import overview, workers
 from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import BAD, Result, get_accept_url
 from certificates.operations.states import FutureState
@@ -128,7 +128,7 @@ def _get_finding_items(results: list[Result]) -> list[AttentionItem]:
 
 def _get_worker_items(now: datetime) -> list[AttentionItem]:
     """Return an item if the background tasks have stopped."""
-    if not health.is_worker_down(now):
+    if not workers.is_worker_down(now):
         return []
     text = _("The worker has not responded for a minute. Operations are not progressing.")
     return [AttentionItem("bad", text, "/healthz")]

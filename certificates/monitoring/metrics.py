@@ -23,7 +23,7 @@ from certificates.models import (
     VaultJob,
     WorkDuration,
 )
-from certificates.monitoring import device_metrics, health
+from certificates.monitoring import device_metrics, health, workers
 from certificates.monitoring.checks import registry
 from certificates.monitoring.families import build_gauge
 from certificates.operations.states import AuthorityState, FutureState
@@ -77,7 +77,7 @@ def _collect_components(now: datetime) -> Iterable[Metric]:
         ),
         [({"component": name}, state == health.OK) for name, state in states.items()],
     )
-    last = health.get_last_heartbeat()
+    last = workers.get_last_heartbeat()
     if last is not None:
         age = (now - last).total_seconds()
         yield build_gauge(

@@ -11,8 +11,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates.help import TOPICS
 from certificates.help.contents import find_topics
+from certificates.help.sections import TOPICS
 from certificates.search import sources
 from certificates.search.results import MAX_OF_KIND, MIN_LENGTH, Found, Group
 from console.pages.responses import render_dialog

@@ -24,7 +24,7 @@ from certificates.authority import key_jobs, key_operations, key_store
 from certificates.issuance import renewal, requests, signing
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.agent_upgrade import AgentUpgrade
-from certificates.monitoring import health, notifications
+from certificates.monitoring import notifications, workers
 from certificates.operations.states import JobState
 from certificates.revocation import lists, ocsp, replacement, revocations
 from certificates.summaries import schedule as summary_schedule
@@ -161,8 +161,8 @@ def _enqueue_forwarding(now: datetime) -> None:
 STEPS = (
     Step(
         "heartbeat",
-        health.record_heartbeat,
-        lambda now: [~Exists(health.list_recent_heartbeats(now))],
+        workers.record_periodic_heartbeat,
+        lambda now: [~Exists(workers.list_recent_heartbeats(now))],
     ),
     Step(
         "requests",

@@ -60,10 +60,10 @@ def worker() -> str:
 def beat() -> str:
     """Check when the last periodic task ran, which also requires a worker."""
     django.setup()
-    from certificates.monitoring import health  # noqa: PLC0415 - needs the settings
+    from certificates.monitoring import workers  # noqa: PLC0415 - needs the settings
     from devices.models import Zone  # noqa: PLC0415 - as above
 
-    if Zone.objects.exists() and health.is_worker_down(timezone.now()):
+    if Zone.objects.exists() and workers.is_worker_down(timezone.now()):
         return "no recent periodic task: the scheduler or all workers have stopped"
     return ""
 

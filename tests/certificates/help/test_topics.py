@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 
-from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
+from certificates.help.sections import TOPICS
 from devices.models import Device
 from tests.console.access.test_rights import MATRIX, address
 from tests.console.conftest import things  # noqa: F401 - a fixture

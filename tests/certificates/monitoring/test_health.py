@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from certificates import tasks
 from certificates.models import Authority, WorkDuration
-from certificates.monitoring import health, metrics
+from certificates.monitoring import health, metrics, workers
 from certificates.tasks import publisher
 from console.models import Heartbeat
 from devices.identity import zone_keys
@@ -76,7 +76,7 @@ def discard_pending_tasks() -> None:
 @pytest.fixture
 def parts(zone, valkey):
     """Return a function that requests /healthz. The worker has a recent heartbeat."""
-    health.record_heartbeat(timezone.now())
+    workers.record_periodic_heartbeat(timezone.now())
 
     def ask(status: int = 200) -> dict[str, str]:
         answer = Client().get("/healthz")

@@ -13,7 +13,7 @@ import yaml
 from django.utils import timezone
 
 from certificates.models import Authority, BackupStatus, OcspResponse, RevocationList, VaultJob
-from certificates.monitoring import device_metrics, health
+from certificates.monitoring import device_metrics, health, workers
 from certificates.operations.states import AuthorityState, JobState, OperationState
 from certificates.revocation import lists, ocsp
 from devices.models import Device
@@ -55,7 +55,7 @@ def everything(ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Samples:
     now = timezone.now()
     waiting = {"shared": health.QueueState(1, now)}
     monkeypatch.setattr(health, "get_queue_states", lambda _names: waiting)
-    health.record_heartbeat(now)
+    workers.record_periodic_heartbeat(now)
     factories.device("pc-1", root_sha256=ca.sha256)
     backup(ca, ended_at=now)
     status = {"created_at": now, "drilled_at": now, "proven_at": now, "drill_seconds": 4}

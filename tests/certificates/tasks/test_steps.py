@@ -16,7 +16,7 @@ from audit.models import Entry
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
-from certificates.monitoring import health
+from certificates.monitoring import workers
 from certificates.operations.states import JobState, OperationState
 from certificates.revocation import revocations
 from certificates.tasks import schedule, steps
@@ -85,10 +85,10 @@ def test_a_zone_at_rest_needs_one_statement(resting, enqueued):
 
 
 def test_the_heartbeat_needs_two_more(resting):
-    old = timezone.now() - health.HEARTBEAT_INTERVAL
-    Heartbeat.objects.filter(name=health.WORKER_HEARTBEAT).update(at=old)
+    old = timezone.now() - workers.INTERVAL
+    Heartbeat.objects.filter(name=workers.PERIODIC_TASKS).update(at=old)
     assert count_statements(tasks.schedule_work) <= MOST_AT_REST
-    last = health.get_last_heartbeat()
+    last = workers.get_last_heartbeat()
     assert last is not None
     assert last > old
 
