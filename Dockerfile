@@ -20,6 +20,10 @@ FROM docker.io/library/python:3.13-slim-trixie
 RUN groupadd --gid 10001 zcc \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/zcc --shell /usr/sbin/nologin zcc \
     && install -d -o zcc -g zcc -m 0700 /var/lib/zcc /var/lib/zcc-ca
+# pg_dump and pg_restore for backups, in the version of the database image.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes postgresql-client \
+    && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/zcc /opt/zcc
 ENV PATH=/opt/zcc/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=1 \

@@ -1,7 +1,9 @@
 """The files for containers match: compose file, image, secrets, example settings."""
 
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +190,28 @@ def test_the_script_creates_all_secrets_and_never_overwrites_them(tmp_path):
     again = subprocess.run([script, str(tmp_path / "s")], check=False, capture_output=True)
     assert again.returncode == 1
     assert {path.name: path.read_text() for path in (tmp_path / "s").iterdir()} == made
+
+
+def test_the_secrets_contain_the_address_and_ports_of_the_settings(tmp_path):
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(BASE_DIR / "deploy" / "make-secrets", tmp_path / "deploy")
+    lines = ["# ZCC_DATA_ADDRESS=192.0.2.1", 'ZCC_DATA_ADDRESS="192.0.2.11"  # of this host']
+    (tmp_path / ".env").write_text("\n".join([*lines, "ZCC_DATABASE_PORT=5433", ""]))
+    command = [str(tmp_path / "deploy" / "make-secrets")]
+    given = {"PATH": os.environ["PATH"], "ZCC_BROKER_PORT": "6380"}
+    subprocess.run(command, check=True, env=given)
+    made = tmp_path / "deploy" / "secrets"
+    assert (made / "database_url").read_text().endswith("@192.0.2.11:5433/zcc")
+    assert (made / "broker_url").read_text().endswith("@192.0.2.11:6380/0")
+
+
+def test_the_image_has_the_programs_for_backups_of_its_database(services):
+    text = (BASE_DIR / "Dockerfile").read_text()
+    last_stage = text.rpartition("FROM ")[2]
+    assert "postgresql-client" in last_stage
+    # The version of this package in the Debian release of the base image.
+    assert "-trixie" in last_stage.splitlines()[0]
+    assert services["database"]["image"].endswith("postgres:17")
 
 
 def test_every_variable_is_read_by_the_code(services):
