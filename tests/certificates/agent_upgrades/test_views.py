@@ -35,7 +35,7 @@ def test_the_page_says_how_each_older_agent_is_upgraded(client: Client, pcs: lis
     page = text(client.get(PAGE))
     assert "4 agents can be upgraded by the console." in page
     assert "upgrade it with apt" in page
-    assert "sudo apt-get install ./zcc-agent_*_all.deb" in page
+    assert "sudo apt-get install ./zcc-agent*_all.deb" in page
     assert "upgrade it with dnf" in page
     assert "1 agent does not support or allow upgrades by the console." in page
     assert 'id="b-upgrade"' in page
