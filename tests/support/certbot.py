@@ -49,7 +49,7 @@ class Certbot:
 
     def request(self, key_id: str, hmac_key: str, *names: str, lineage: str = "web") -> None:
         """Register an account with an account key if there is none, and request a certificate."""
-        account = ["--eab-kid", key_id, f"--eab-hmac-key={hmac_key}"]
+        account = [f"--eab-kid={key_id}", f"--eab-hmac-key={hmac_key}"]
         account += ["--register-unsafely-without-email"]
         dns = [word for name in names for word in ("-d", name)]
         self.run(

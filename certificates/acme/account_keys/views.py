@@ -122,7 +122,8 @@ def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[s
     )
     est = build_url(request, f"{EST_PATH}/simpleenroll")
     directory = build_directory_url(request)
-    options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
+    # With "=", because both can begin with "-".
+    options = f"--server {directory} --eab-kid={made.row.key_id} --eab-hmac-key={made.hmac_key}"
     return {
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,

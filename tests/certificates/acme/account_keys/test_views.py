@@ -34,7 +34,7 @@ def test_a_key_is_created_and_shown_once(client: Client) -> None:
     row = AcmeAccountKey.objects.get()
     assert row.names == ["*.hosts.example", "www.outside.example"]
     assert row.created_by == "ca-admin"
-    assert f"--eab-kid {row.key_id} --eab-hmac-key" in response.text
+    assert f"--eab-kid={row.key_id} --eab-hmac-key=" in response.text
     assert response.headers["Cache-Control"] == "no-store"
     shown = client.get(get_url()).text
     assert row.key_id in shown
