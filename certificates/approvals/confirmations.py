@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from audit.chain.states import InvalidTransition
 from certificates.approvals import job_checks
 from certificates.models import VaultJob
 from certificates.operations.states import JobState
@@ -98,9 +100,10 @@ def expire_unconfirmed(now: datetime) -> None:
     late = VaultJob.objects.filter(state=JobState.CONFIRMING, created_at__lte=now - LIFETIME)
     for job in late:
         if job.is_authentic():
-            VaultJob.objects.transition(
-                job, JobState.EXPIRED, note=job.kind, ended_at=now, sealed="", reason=EXPIRED
-            )
+            with suppress(InvalidTransition):
+                VaultJob.objects.transition(
+                    job, JobState.EXPIRED, note=job.kind, ended_at=now, sealed="", reason=EXPIRED
+                )
 
 
 def _compute(job: VaultJob) -> str:

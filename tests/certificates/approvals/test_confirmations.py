@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from audit.chain.states import InvalidTransition
 from audit.models import AlteredRow, Entry
 from certificates.approvals import confirmations
 from certificates.authority import key_operations
@@ -142,3 +143,14 @@ def test_a_job_that_nobody_confirms_expires(zone, admin):
 def test_without_the_setting_the_worker_needs_no_confirmation(zone, admin, settings):
     settings.CONFIRM_KEY_JOBS = False
     assert backup(admin).state == JobState.DONE
+
+
+def test_a_job_that_was_confirmed_in_the_meantime_does_not_end_the_task(zone, admin, monkeypatch):
+    backup(admin)
+    later = timezone.now() + timedelta(hours=25)
+
+    def transition(*_args, **_values):
+        raise InvalidTransition("The job was confirmed.")
+
+    monkeypatch.setattr(VaultJob.objects, "transition", transition)
+    confirmations.expire_unconfirmed(later)
