@@ -143,6 +143,10 @@ def _check(authorization: AcmeAuthorization) -> ValidationFailed | None:
         return fault
     except Fault as fault:
         return ValidationFailed(fault.explanation, kind="connection")
+    except Exception:
+        # One host must not prevent that the results of the others are stored.
+        log.exception("ACME validation of %s failed", authorization.name)
+        return ValidationFailed(_("The validation failed. Try again later."), kind="serverInternal")
     return None
 
 

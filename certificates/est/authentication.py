@@ -7,7 +7,6 @@ requested. See: RFC 7030 3.2.3; RFC 7617; D-313, D-316
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from datetime import datetime
 
@@ -58,7 +57,7 @@ def _parse(header: str) -> tuple[str, str]:
         return "", ""
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     key_id, _colon, secret = text.partition(":")
     return (key_id, secret) if accounts.is_plain(key_id) else ("", "")

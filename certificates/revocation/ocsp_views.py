@@ -6,7 +6,6 @@ It uses no key and writes nothing, so many requests only cost a query each. See 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from datetime import datetime
 from http import HTTPStatus
@@ -64,7 +63,7 @@ def _read_request(request: HttpRequest, encoded: str) -> bytes:
         return body
     try:
         return base64.b64decode(encoded[: MAX_BYTES + 1], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise BadRequest(_("The OCSP request cannot be parsed.")) from error
 
 

@@ -49,7 +49,7 @@ class TableQuery:
     def parse(cls, parameters: QueryDict) -> TableQuery:
         """Return the table parameters of a query string."""
         size = parameters.get("per_page", "")
-        known = size.isdigit() and int(size) in PAGE_SIZES
+        known = size in map(str, PAGE_SIZES)
         return cls(
             q=parameters.get("q", "").strip().replace("\x00", "")[:MAX_SEARCH],
             state=parameters.get("state", ""),

@@ -71,8 +71,11 @@ class CertificateRequest:
 
     @cached_property
     def common_name(self) -> str:
-        """The common name of the subject, "" if there is none."""
-        found = self.loaded.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        """The common name of the subject, "" if there is none. Raises BadRequest."""
+        try:
+            found = self.loaded.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except (TypeError, ValueError) as error:
+            raise BadRequest(_("The subject of the CSR cannot be parsed.")) from error
         return str(found[-1].value) if found else ""
 
 

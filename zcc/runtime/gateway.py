@@ -29,6 +29,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 # Larger than any upload that a view accepts (console.rest.api.UPLOAD_AT_MOST).
 MAX_BODY_BYTES = 12 << 20
+MAX_LENGTH_DIGITS = 18
 # Without session cookie and Authorization header there is nothing large to send.
 MAX_ANONYMOUS_BODY_BYTES = 1 << 20
 SPOOL_BYTES = 64 << 10
@@ -212,7 +213,7 @@ def _content_length(scope: Message) -> int | None:
     value = _header(scope, b"content-length")
     if value is None:
         return None
-    if not value.isdigit():
+    if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
         raise _Rejected(400, "The Content-Length is not a number.")
     return int(value)
 

@@ -36,20 +36,27 @@ def connect(name: str, port: int, deadline: Deadline) -> socket.socket:
     """Return a connection to a host, or raise ValidationFailed."""
     last: OSError | None = None
     for family, address in resolve(name, port, deadline)[:MAX_ADDRESSES]:
-        outgoing = socket.socket(family, socket.SOCK_STREAM)
         try:
-            outgoing.settimeout(min(CONNECT_SECONDS, deadline.get_remaining()))
-            outgoing.connect(address)
+            return _connect_to(family, address, deadline)
         except OSError as error:
-            outgoing.close()
             last = error
-        else:
-            return outgoing
     raise ValidationFailed(
         _("%(name)s cannot be reached at port %(port)d: %(error)s.")
         % {"name": name, "port": port, "error": (last and last.strerror) or _("no response")},
         kind="connection",
     )
+
+
+def _connect_to(family: int, address: Any, deadline: Deadline) -> socket.socket:
+    """Return a connection to an address. Raises OSError, also if its family is not supported."""
+    outgoing = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        outgoing.settimeout(min(CONNECT_SECONDS, deadline.get_remaining()))
+        outgoing.connect(address)
+    except OSError:
+        outgoing.close()
+        raise
+    return outgoing
 
 
 def resolve(name: str, port: int, deadline: Deadline) -> list[tuple[int, Any]]:

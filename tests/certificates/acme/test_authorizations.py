@@ -130,3 +130,18 @@ def test_validations_are_enqueued_only_if_no_other_task_is_waiting(monkeypatch: 
     monkeypatch.setattr(publisher, "enqueue", enqueue)
     tasks.enqueue_acme_validation()
     assert found == [(publisher.SHARED_QUEUE, True)]
+
+
+@pytest.mark.usefixtures("requested")
+def test_an_unexpected_error_of_one_name_does_not_concern_the_others(monkeypatch: Any) -> None:
+    def check(_method: str, name: str, _token: str, _response: str) -> None:
+        if name == SLOW:
+            raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(challenges, "check", check)
+    now = timezone.now()
+    assert authorizations.validate_batch(now) == 2
+    fast, slow = AcmeAuthorization.objects.order_by("name")
+    assert (fast.validated_at, fast.problem) == (now, None)
+    assert slow.problem["type"].endswith(":serverInternal")
+    assert slow.validated_at is None

@@ -37,6 +37,7 @@ def test_a_disabled_key_ends_the_est_server(client: EstClient, account_key: keys
         "",
         "Basic",
         "Basic !",
+        "Basic \u00e9",
         "Basic " + base64.b64encode(b"\xff\xfe").decode(),
         "Basic " + base64.b64encode(b"nobody").decode(),
         "Bearer x",

@@ -214,7 +214,7 @@ def test_an_unknown_certificate_or_ca_is_unauthorized(satellite: Any) -> None:
 @pytest.mark.parametrize("data", [b"0", b"\x30\x80", b"\xff" * ocsp_views.MAX_BYTES])
 def test_a_malformed_request_is_refused(satellite: Any, data: bytes) -> None:
     assert get_error(send(data)) is Status.MALFORMED_REQUEST
-    for path in ("/ocsp", "/ocsp/", "/ocsp/%FF", "/ocsp/" + "A" * len(data)):
+    for path in ("/ocsp", "/ocsp/", "/ocsp/%FF", "/ocsp/%C3%A9", "/ocsp/" + "A" * len(data)):
         assert get_error(Client().get(path, secure=True)) is Status.MALFORMED_REQUEST
 
 

@@ -9,7 +9,8 @@ COLUMNS = (tables.Column("name", "Name", "name"), tables.Column("options", "Opti
 
 
 @pytest.mark.parametrize(
-    ("query", "size"), [("", 25), ("per_page=10", 10), ("per_page=7", 25), ("per_page=-1", 25)]
+    ("query", "size"),
+    [("", 25), ("per_page=10", 10), ("per_page=7", 25), ("per_page=-1", 25), ("per_page=²", 25)],
 )
 def test_only_known_page_sizes_are_used(query, size):
     assert tables.TableQuery.parse(QueryDict(query)).size == size

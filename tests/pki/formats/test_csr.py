@@ -14,7 +14,13 @@ from cryptography.x509.oid import NameOID
 from pki import keys
 from pki.certificates import loading
 from pki.errors import BadName, BadRequest, WeakKey
-from pki.formats.csr import build_ca_csr, build_csr, choose_common_name, parse_csr
+from pki.formats.csr import (
+    CertificateRequest,
+    build_ca_csr,
+    build_csr,
+    choose_common_name,
+    parse_csr,
+)
 from pki.names import Names, Subject
 from tests.pki import factories
 
@@ -155,3 +161,15 @@ def test_names_of_other_types_are_reported() -> None:
     plain = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(key, hashes.SHA256())
     request = parse_csr(plain.public_bytes(serialization.Encoding.PEM))
     assert (request.has_other_names, request.common_name) == (False, "")
+
+
+@pytest.mark.parametrize("value", [b"\x03\x0b\x00eb.example", b"\x14\x0b\xe9eb.example"])
+def test_a_common_name_of_another_type_is_reported(value: bytes) -> None:
+    pem = build_csr(factories.key(), Subject("web.example"), Names(("web.example",), ()))
+    der = x509.load_pem_x509_csr(pem.encode()).public_bytes(serialization.Encoding.DER)
+    text = b"\x0c\x0bweb.example"
+    assert text in der
+    loaded = loading.load_request(der.replace(text, value))
+    request = CertificateRequest(loaded, loading.get_public_key(loaded))
+    with pytest.raises(BadRequest, match="subject of the CSR cannot be parsed"):
+        assert request.common_name

@@ -93,3 +93,14 @@ def test_a_key_that_another_account_gets_at_the_same_time_is_rejected(
     response = client.post("/acme/key-change", inner)
     assert (response.status_code, get_type(response)) == (409, "malformed")
     assert client.post(client.kid).status_code == 200
+
+
+@pytest.mark.parametrize("member", ["protected", "payload", "signature"])
+@pytest.mark.parametrize("text", ["\ud800", "\u00e9"])
+def test_a_jws_with_other_characters_than_base64url_is_malformed(
+    client: AcmeClient, member: str, text: str
+) -> None:
+    url = HOST + "/acme/new-order"
+    body = sign(client.key, {"nonce": client.get_nonce(), "url": url, "kid": client.kid}, {})
+    response = client.send(url, {**body, member: text})
+    assert (response.status_code, get_type(response)) == (400, "malformed")

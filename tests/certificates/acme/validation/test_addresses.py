@@ -51,3 +51,14 @@ def test_a_name_with_a_loopback_address_is_not_reached(settings: Any) -> None:
     settings.ALLOW_LOOPBACK = False
     with pytest.raises(ValidationFailed, match="not permitted"):
         addresses.connect("localhost", 80, Deadline(30))
+
+
+def test_an_address_of_an_unsupported_family_is_skipped(monkeypatch: Any) -> None:
+    def create(family: int, _type: int) -> Any:
+        raise OSError(97, "Address family not supported by protocol")
+
+    found = [(10, ("2001:db8::1", 80, 0, 0))]
+    monkeypatch.setattr(addresses, "resolve", lambda *_: found)
+    monkeypatch.setattr(addresses.socket, "socket", create)
+    with pytest.raises(ValidationFailed, match="Address family not supported"):
+        addresses.connect("web.hosts.example", 80, Deadline(30))
