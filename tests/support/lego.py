@@ -1,4 +1,7 @@
-"""The ACME client lego, with its own directory."""
+"""The ACME client lego, with its own directory.
+
+See: https://go-acme.github.io/lego/dns/exec/
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,36 @@ import os
 import subprocess
 from pathlib import Path
 
+from tests.support.dns_server import LOOPBACK, DnsServer
+
 SECONDS = 120
 
 
 class Lego:
-    """The program lego on a host. It responds to validations at a port of 127.0.0.1.
+    """The program lego on a host."""
 
-    `method` is that of the validations: http-01 or tls-alpn-01.
-    """
-
-    def __init__(self, folder: Path, url: str, method: str, port: int) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self._folder = folder
         self._options = ["--server", f"{url}/acme/directory", "--path", str(folder)]
         self._options += ["--email", "admin@hosts.example", "--accept-tos", "--key-type", "ec256"]
+        self._environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
+
+    def listen(self, method: str, port: int) -> None:
+        """Respond to validations with http-01 or tls-alpn-01 at a port of 127.0.0.1."""
         option = method.partition("-")[0]
-        self._options += [f"--{option}", f"--{option}.port", f"127.0.0.1:{port}"]
+        self._options += [f"--{option}", f"--{option}.port", f"{LOOPBACK}:{port}"]
+
+    def use_dns(self, server: DnsServer) -> None:
+        """Respond to validations with dns-01: add TXT records, and wait until they are served."""
+        # The authoritative servers of the domain do not exist.
+        self._options += ["--dns", "exec", "--dns.disable-cp"]
+        self._options += ["--dns.resolvers", f"{LOOPBACK}:{server.port}"]
+        self._environment |= {
+            "EXEC_PATH": str(server.program),
+            "EXEC_POLLING_INTERVAL": "1",
+            "EXEC_PROPAGATION_TIMEOUT": "30",
+            "EXEC_SEQUENCE_INTERVAL": "1",
+        }
 
     def request(self, key_id: str, hmac_key: str, *names: str) -> str:
         """Register an account with an account key, and return a certificate with its chain."""
@@ -46,7 +64,7 @@ class Lego:
             text=True,
             timeout=SECONDS,
             check=False,
-            env={**os.environ, "NO_PROXY": "*", "no_proxy": "*"},
+            env=self._environment,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from certificates.authority import key_store
 from certificates.future_ca import subordinate
 from certificates.issuance import imports, signing
 from certificates.models import Authority, Operation, ServerCertificate
@@ -72,6 +73,23 @@ def to_external(ca: PublicCA, **changes: Any) -> Operation:
     }
     order = requests.ChangeToExternalRequest(**{**values, **changes})
     return creation.change_to_external(order, by=None, key=uuid4(), now=timezone.now())
+
+
+def take_over(zone: TestZone, root_pem: str, key_pem: str, **changes: Any) -> Operation:
+    """Return a request for Change CA to a CA from a backup, whose key is on the first server."""
+    server, authority = zone.device(zone.first), uuid4()
+    values: dict[str, Any] = {
+        "certificate_server": server.pk,
+        "root_pem": root_pem,
+        "intermediates_pem": "",
+        "authority": authority,
+        "key_length": 256,
+        "include_dns": False,
+        "activates_at": soon(),
+    }
+    order = requests.TakeOverCARequest(**{**values, **changes})
+    sealed = key_store.seal(key_pem, authority_id=authority, server=server)
+    return creation.take_over_ca(order, sealed, by=None, key=uuid4(), now=timezone.now())
 
 
 def remint_ca_request(**changes: Any) -> requests.RemintCARequest:

@@ -19,6 +19,7 @@ from certificates.operations import cancellation
 from certificates.operations.states import JobState
 from certificates.trust import roots
 from devices.models import Device
+from tests.pki import factories as pki_factories
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
 from wire import messages
@@ -105,6 +106,27 @@ def test_a_restored_key_is_in_the_record(zone):
     zone.first.refresh()
     run(key_operations.restore(data, PASSPHRASE, zone.first.guid, by=None, now=timezone.now()))
     assert list_actions(Authority.objects.current())[-1] == ("restore", "system", "", "done")
+
+
+def test_a_key_from_the_backup_of_another_ca_was_imported(two, zone):
+    first, second = two
+    zone.first.refresh()
+    ca = pki_factories.ca("From a backup")
+    with acting(first):
+        operation = walkthrough.take_over(zone, ca.pem, ca.key)
+    type(operation).objects.filter(pk=operation.pk).update(requested_by=first)
+    with acting(second):
+        approvals.approve_operation(walkthrough.fresh(operation), by=second, now=timezone.now())
+    walkthrough.prepare(zone, operation)
+    new = walkthrough.fresh(operation).future_authority
+    assert list_actions(new) == [("imported", first.username, second.username, "done")]
+    made = record.build_record(new, now=timezone.now())
+    assert made.actions[0]["note"] == operation.name
+    assert made.ca["location"] == "vault"
+    cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
+    walkthrough.step(operation)
+    new.refresh_from_db()
+    assert [action for action, *_ in list_actions(new)] == ["imported", "destroyed"]
 
 
 def test_a_subordinate_key_has_its_certificate_and_its_root_in_the_record(zone):

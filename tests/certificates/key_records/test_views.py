@@ -13,6 +13,7 @@ from certificates.authority import key_jobs, key_operations
 from certificates.models import Authority, VaultJob
 from certificates.operations import cancellation
 from tests.certificates.clients import PAGE
+from tests.pki import factories as pki_factories
 from tests.support import clients, factories, walkthrough
 
 AUDIT = "ledger.view_entry"
@@ -34,6 +35,27 @@ def test_the_page_lists_the_actions_and_is_signed(address):
         assert text in page
     entry = Entry.objects.get(action="sign", subject__contains="key-record")
     assert entry.actor == "auditor"
+
+
+def test_the_page_names_a_restored_and_an_imported_key(zone, address):
+    client = clients.log_in(factories.user("auditor", AUDIT))
+    assert "Restore CA" not in client.post(address, {"as": "page"}).content.decode()
+    data, now = bytes(VaultJob.objects.get().result), timezone.now()
+    zone.first.refresh()
+    job = key_operations.restore(data, PASSPHRASE, zone.first.guid, by=None, now=now)
+    key_jobs.run(job, now=now)
+    page = client.post(address, {"as": "page"}).content.decode()
+    assert "Restore CA" in page
+    assert "on ps-01 to ps-01" in page
+    assert "imported from a backup" not in page
+    ca = pki_factories.ca("From a backup")
+    operation = walkthrough.take_over(zone, ca.pem, ca.key)
+    walkthrough.prepare(zone, operation)
+    new = walkthrough.fresh(operation).future_authority
+    page = client.post(f"{PAGE}cas/{new.pk}/key-record/", {"as": "page"}).content.decode()
+    assert "Key imported from a backup" in page
+    assert operation.name in page
+    assert "Key generated" not in page
 
 
 def test_the_button_is_shown_to_those_who_can_use_it(address):

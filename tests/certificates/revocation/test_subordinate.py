@@ -17,7 +17,8 @@ from pki.certificates.constraints import NameConstraints
 from pki.chains import chains
 from tests.certificates.future_ca.test_key_operations import CORPORATE, change, finish
 from tests.certificates.revocation import test_lists, test_ocsp
-from tests.pki import linters
+from tests.pki import linters, readers
+from tests.pki.readers import Nss, validate_with_java
 from tests.support.zone import Host, TestZone
 
 LIMITS = NameConstraints.parse(["test.example"], ["127.0.0.0/8"], ["guest.test.example"])
@@ -97,4 +98,24 @@ def test_others_ask_a_server_with_the_trusted_root_or_the_certificate_by_the_com
             assert f"leaf.pem: {status}" in openssl
             assert f"Certificate Status: {status}" in gnutls
         if status == "good":
+            test_ocsp.revoke(satellite)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nss_and_java_ask_the_responder_with_the_root_of_the_company(
+    responder: str, authority: Authority, satellite: Host, tmp_path: Path
+) -> None:
+    """They apply the name constraints that the company has copied, too."""
+    used, root = test_ocsp.current(satellite), CORPORATE.root.pem
+    crossed = CrossCertificate.objects.values_list("pem", flat=True)
+    chain = [pem for pem in chains.split(used.chain_pem) if pem not in crossed]
+    nss = Nss(tmp_path, root)
+    for number, pem in enumerate(chain):
+        nss.add(f"certificate-{number}", pem)
+    for status in (readers.GOOD, readers.REVOKED):
+        test_ocsp.sign()
+        is_good = status == readers.GOOD
+        assert nss.accepts_with_ocsp("certificate-0", requires_response=is_good) == is_good
+        assert validate_with_java(tmp_path, root, chain, asks_responder=True) == status
+        if is_good:
             test_ocsp.revoke(satellite)

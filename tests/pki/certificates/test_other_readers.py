@@ -1,14 +1,10 @@
 """NSS (Firefox, Red Hat) and Java read and verify what is issued.
 
-NSS verifies names, name constraints, and CRLs. keytool of Java verifies signatures only: it imports
-a certificate without a question only if it has found a path to a trusted certificate.
-
 See: D-268, D-280
 """
 
 from __future__ import annotations
 
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +14,10 @@ from pki.certificates import revocation
 from pki.certificates.constraints import NameConstraints
 from pki.certificates.revocation import ListValidity, RevokedSerial
 from pki.names import Names
-from tests.pki import factories
+from tests.pki import factories, readers
 from tests.pki.certificates.test_constraints import forged
 from tests.pki.factories import CA, NOW
+from tests.pki.readers import Java, Nss, validate_with_java
 
 LIMITS = NameConstraints.parse(["zone.example"], ["10.0.0.0/8"])
 KINDS = {
@@ -28,64 +25,6 @@ KINDS = {
     "root with RSA": factories.ca(length=2048),
     "root with constraints": factories.ca(name_constraints=LIMITS),
 }
-STORE = ("-storetype", "jks", "-storepass", "public", "-J-Duser.language=en")
-
-
-def run(*command: str) -> tuple[int, str]:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-class Nss:
-    """A database of NSS that trusts one root."""
-
-    def __init__(self, folder: Path, root: str) -> None:
-        self._folder = folder / "nss"
-        self._folder.mkdir()
-        self._database = ("-d", f"sql:{self._folder}")
-        assert run("certutil", "-N", *self._database, "--empty-password")[0] == 0
-        self.add("root", root, trust="C,,")
-
-    def add(self, name: str, pem: str, *, trust: str = ",,") -> None:
-        path = self._folder / f"{name}.pem"
-        path.write_text(pem)
-        command = ("certutil", "-A", *self._database, "-n", name, "-t", trust, "-i", str(path))
-        assert run(*command)[0] == 0
-
-    def add_crl(self, der: bytes) -> None:
-        """Import a CRL. NSS verifies its signature."""
-        path = self._folder / "list.crl"
-        path.write_bytes(der)
-        code, text = run("crlutil", "-I", *self._database, "-i", str(path))
-        assert code == 0, text
-
-    def verify(self, name: str) -> tuple[int, str]:
-        """Verify a certificate as that of a TLS server."""
-        return run("certutil", "-V", *self._database, "-n", name, "-u", "V", "-e")
-
-
-class Java:
-    """A keystore of Java that contains one root."""
-
-    def __init__(self, folder: Path, root: str) -> None:
-        self._folder = folder
-        self._store = ("-keystore", str(folder / "java.jks"), *STORE)
-        code, text = self._import("root", root, "-noprompt")
-        assert code == 0, text
-
-    def _import(self, name: str, pem: str, *options: str) -> tuple[int, str]:
-        path = self._folder / f"{name}.java.pem"
-        path.write_text(pem)
-        command = ("keytool", "-importcert", *self._store, *options, "-alias", name)
-        return run(*command, "-file", str(path))
-
-    def accepts(self, name: str, pem: str) -> bool:
-        return "Certificate was added to keystore" in self._import(name, pem)[1]
-
-    def print_crl(self, der: bytes) -> str:
-        path = self._folder / "java.crl"
-        path.write_bytes(der)
-        return run("keytool", "-printcrl", *self._store, "-file", str(path))[1]
 
 
 def build_crl(ca: CA, *revoked: str) -> bytes:
@@ -130,6 +69,17 @@ def test_nss_rejects_names_outside_the_constraints_of_a_root(tmp_path: Path) -> 
     assert "not permitted to issue a certificate with this name" in text
 
 
+def test_java_applies_the_constraints_of_a_cross_certificate_and_not_those_of_a_root(
+    tmp_path: Path,
+) -> None:
+    ca, old = KINDS["root with constraints"], factories.ca("Old", which=1)
+    inside, outside = factories.server(ca), forged(ca, Names(("one.other.example",)))
+    over = factories.cross_certificate(old, ca)
+    assert validate_with_java(tmp_path, old.pem, [inside, over]) == readers.GOOD
+    assert validate_with_java(tmp_path, old.pem, [outside, over]) == readers.OUTSIDE
+    assert validate_with_java(tmp_path, ca.pem, [outside]) == readers.GOOD
+
+
 def test_nss_and_java_verify_the_revocation_list(tmp_path: Path) -> None:
     ca = factories.ca()
     leaf, revoked = factories.server(ca), factories.server(ca)
@@ -142,6 +92,10 @@ def test_nss_and_java_verify_the_revocation_list(tmp_path: Path) -> None:
     code, text = nss.verify("revoked")
     assert code != 0
     assert "revoked" in text
+    for pem, expected in ((leaf, readers.GOOD), (revoked, readers.REVOKED)):
+        assert validate_with_java(tmp_path, ca.pem, [pem], crl=crl) == expected
+    forged_crl = build_crl(factories.ca(which=2))
+    assert validate_with_java(tmp_path, ca.pem, [leaf], crl=forged_crl) == readers.UNKNOWN
     shown = java.print_crl(crl)
     assert "Verified by root in keystore" in shown
     assert f"{factories.loaded(revoked).serial_number:x}" in shown.lower().replace(":", "")

@@ -6,7 +6,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pki.certificates.constraints import NameConstraints
+from pki.names import Names
 from tests.pki import factories
+from tests.pki.certificates.test_constraints import forged
 from tests.pki.factories import FQDN, NOW
 from zac.updates import preflight
 
@@ -58,6 +61,18 @@ def test_a_rejection_is_explained_in_plain_words(tmp_path, chain, name, reason):
     with pytest.raises(preflight.UnusableCertificate, match=reason) as caught:
         verify(tmp_path, *chain, name=name)
     assert name in str(caught.value)
+
+
+def test_a_name_outside_the_limits_of_the_new_root_is_explained(tmp_path):
+    limits = NameConstraints.parse(["zone.example"], ["10.0.0.0/8"])
+    ca = factories.ca(name_constraints=limits)
+    path, outside = tmp_path / "new.pem", "a.other.example"
+    path.write_text(factories.key() + factories.server(ca))
+    preflight.verify_certificate(str(path), ca.pem, [FQDN, "10.0.0.1"])
+    path.write_text(factories.key() + forged(ca, Names((outside,))))
+    reason = f"{outside} would reject the certificate: the name constraints of a CA do not allow"
+    with pytest.raises(preflight.UnusableCertificate, match=reason):
+        preflight.verify_certificate(str(path), ca.pem, [outside])
 
 
 def test_dates_can_be_ignored(tmp_path):
