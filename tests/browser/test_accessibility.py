@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
@@ -37,12 +38,18 @@ UNEVEN_TABLES = """
 COLOR_RULES = ["color-contrast", "link-in-text-block"]
 
 
-def check(page: Page) -> None:
-    """Check the page as it is: all rules at two widths, those of colors in dark, and the layout."""
-    looks: list[tuple[Literal["light", "dark"], int, list[str]]] = [
-        *(("light", 1440, RULES), ("dark", 1440, COLOR_RULES), ("light", 1280, [])),
-        *(("light", 390, RULES), ("dark", 390, COLOR_RULES)),
-    ]
+Look = tuple[Literal["light", "dark"], int, list[str]]
+LOOKS: tuple[Look, ...] = (
+    *(("light", 1440, RULES), ("dark", 1440, COLOR_RULES), ("light", 1280, [])),
+    *(("light", 390, RULES), ("dark", 390, COLOR_RULES)),
+)
+
+
+def check(page: Page, looks: Sequence[Look] = LOOKS) -> None:
+    """Check the page as it is: rules of axe in some color schemes and widths, and the layout.
+
+    By default, these are all rules at two widths, and those of colors in dark.
+    """
     for scheme, width, rules in looks:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 1000})

@@ -38,6 +38,14 @@ class Program:
         """Send values as JSON with PUT; returns the answer."""
         return self._ok(self.call("PUT", path, body))
 
+    def patch(self, path: str, **body: Any) -> Any:
+        """Send values as JSON with PATCH; returns the answer."""
+        return self._ok(self.call("PATCH", path, body))
+
+    def delete(self, path: str) -> None:
+        """Delete what is at an address."""
+        self._ok(self.call("DELETE", path))
+
     def upload(self, path: str, fields: dict[str, str], name: str, data: bytes) -> Any:
         """Send a file with fields beside it."""
         body, kind = multipart(fields, [("file", name, data)])
