@@ -31,8 +31,8 @@ from devices.identity import zone_keys
 PURPOSE = "acme-account-key"
 MAX_CONTACTS, MAX_CONTACT = 5, 200
 # A key that became public must not fill the database.
-MAX_ACCOUNTS, MAX_ACCOUNTS_PER_HOUR = 1_000, 100
-HOUR = timedelta(hours=1)
+MAX_ACCOUNTS, MAX_ACCOUNTS_PER_HOUR, MAX_ACCOUNTS_PER_DAY = 1_000, 100, 1_000
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LABEL = "certificates.AcmeAccountKey"
 
 
@@ -120,18 +120,10 @@ def register(
     jwk: dict[str, str], thumbprint: str, key: AcmeAccountKey, contacts: list[str], now: datetime
 ) -> AcmeAccount:
     """Register an account. Raise a problem if its public key is known, or at a limit of the key."""
+    # First without the lock, so that a client that repeats it does not delay administrators.
+    _check_accounts(key, now)
     checkpoint = Entry.objects.lock_checkpoint()
-    if key.accounts.count() >= MAX_ACCOUNTS:
-        raise AccountUnauthorized(
-            _("The account key has %d accounts, which is the maximum. No account was registered.")
-            % MAX_ACCOUNTS,
-            action=_("Ask an administrator for another account key."),
-        )
-    if key.accounts.filter(created_at__gt=now - HOUR).count() >= MAX_ACCOUNTS_PER_HOUR:
-        raise RateLimited(
-            _("Too many accounts were registered with the account key. No account was registered."),
-            action=_("Try again in an hour."),
-        )
+    _check_accounts(key, now)
     try:
         with transaction.atomic():
             account = AcmeAccount.objects.create(
@@ -144,6 +136,36 @@ def register(
         checkpoint, "acme-account", f"{LABEL}:{key.pk}", note=key.label, detail=detail
     )
     return account
+
+
+def _check_accounts(key: AcmeAccountKey, now: datetime) -> None:
+    """Raise a problem if no account can be registered with a key, because it has too many.
+
+    Deactivated accounts do not count, but each registration does: its entry stays in the audit log.
+    """
+    if key.accounts.filter(deactivated_at=None).count() >= MAX_ACCOUNTS:
+        raise AccountUnauthorized(
+            _(
+                "The account key has the maximum of %d accounts that are not deactivated. No "
+                "account was registered."
+            )
+            % MAX_ACCOUNTS,
+            action=_(
+                "Deactivate accounts that are no longer used, or ask an administrator for another "
+                "account key."
+            ),
+        )
+    if key.accounts.filter(created_at__gt=now - HOUR).count() >= MAX_ACCOUNTS_PER_HOUR:
+        raise RateLimited(
+            _("Too many accounts were registered with the account key. No account was registered."),
+            action=_("Try again in an hour."),
+        )
+    if key.accounts.filter(created_at__gt=now - DAY).count() >= MAX_ACCOUNTS_PER_DAY:
+        raise RateLimited(
+            _("Too many accounts were registered with the account key. No account was registered."),
+            action=_("Try again in a day."),
+            retry_after=int(DAY.total_seconds()),
+        )
 
 
 @transaction.atomic

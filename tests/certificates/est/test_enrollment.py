@@ -192,6 +192,13 @@ def test_too_many_orders_are_rejected(client: EstClient, monkeypatch: Any) -> No
     assert codes == [202, 202, 429]
 
 
+def test_open_orders_of_the_accounts_of_a_key_do_not_stop_its_est_clients(
+    client: EstClient, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(orders, "MAX_OPEN_ORDERS_OF_KEY", 1)
+    assert [client.enroll(name).status_code for name in (NAME, OTHER)] == [202, 202]
+
+
 def test_the_worker_rejects_names_that_the_key_no_longer_permits(client: EstClient) -> None:
     body = encode(build(NAME))
     assert client.post("simpleenroll", body).status_code == 202
