@@ -67,6 +67,24 @@ def test_the_same_csr_gets_the_certificate_that_was_signed_in_the_meantime(
     assert AcmeCertificate.objects.count() == 1
 
 
+def test_a_repeated_renewal_gets_the_certificate_whose_response_was_lost(
+    client: EstClient,
+) -> None:
+    client.get_certificate(encode(build(NAME)))
+    body = encode(build(NAME, key=NEW_KEY))
+    renewed = client.get_certificate(body, "simplereenroll")
+    again = client.post("simplereenroll", body)
+    assert again.status_code == 200
+    assert parse(again) == [renewed]
+    assert AcmeOrder.objects.count() == AcmeCertificate.objects.count() == 2
+
+
+def test_a_host_renews_with_the_csr_of_its_first_certificate(client: EstClient) -> None:
+    body = encode(build(NAME))
+    first = client.get_certificate(body)
+    assert client.get_certificate(body, "simplereenroll") != first
+
+
 def test_a_certificate_that_is_signed_in_the_meantime_is_returned_at_once(
     client: EstClient, monkeypatch: Any
 ) -> None:
