@@ -7,14 +7,14 @@ can only revoke certificates. See: RFC 8555 7.3; D-300
 from __future__ import annotations
 
 import base64
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from audit.models import Entry
+from audit.models import Entry, EntryCount, EntryLimit
 from audit.rows import alarms
 from certificates.acme.problems import (
     AccountDoesNotExist,
@@ -31,9 +31,12 @@ from devices.identity import zone_keys
 PURPOSE = "acme-account-key"
 MAX_CONTACTS, MAX_CONTACT = 5, 200
 # A key that became public must not fill the database.
-MAX_ACCOUNTS, MAX_ACCOUNTS_PER_HOUR = 1_000, 100
-HOUR = timedelta(hours=1)
+MAX_ACCOUNTS, MAX_ACCOUNTS_PER_HOUR, MAX_ACCOUNTS_PER_DAY = 1_000, 100, 1_000
+# Each change adds an entry to the audit log, which cannot be shortened.
+MAX_KEY_CHANGES_A_DAY = 10
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LABEL = "certificates.AcmeAccountKey"
+KEY_CHANGED = "change-acme-key"
 
 
 def is_enabled(now: datetime) -> bool:
@@ -120,18 +123,10 @@ def register(
     jwk: dict[str, str], thumbprint: str, key: AcmeAccountKey, contacts: list[str], now: datetime
 ) -> AcmeAccount:
     """Register an account. Raise a problem if its public key is known, or at a limit of the key."""
+    # First without the lock, so that a client that repeats it does not delay administrators.
+    _check_accounts(key, now)
     checkpoint = Entry.objects.lock_checkpoint()
-    if key.accounts.count() >= MAX_ACCOUNTS:
-        raise AccountUnauthorized(
-            _("The account key has %d accounts, which is the maximum. No account was registered.")
-            % MAX_ACCOUNTS,
-            action=_("Ask an administrator for another account key."),
-        )
-    if key.accounts.filter(created_at__gt=now - HOUR).count() >= MAX_ACCOUNTS_PER_HOUR:
-        raise RateLimited(
-            _("Too many accounts were registered with the account key. No account was registered."),
-            action=_("Try again in an hour."),
-        )
+    _check_accounts(key, now)
     try:
         with transaction.atomic():
             account = AcmeAccount.objects.create(
@@ -146,6 +141,36 @@ def register(
     return account
 
 
+def _check_accounts(key: AcmeAccountKey, now: datetime) -> None:
+    """Raise a problem if no account can be registered with a key, because it has too many.
+
+    Deactivated accounts do not count, but each registration does: its entry stays in the audit log.
+    """
+    if key.accounts.filter(deactivated_at=None).count() >= MAX_ACCOUNTS:
+        raise AccountUnauthorized(
+            _(
+                "The account key has the maximum of %d accounts that are not deactivated. No "
+                "account was registered."
+            )
+            % MAX_ACCOUNTS,
+            action=_(
+                "Deactivate accounts that are no longer used, or ask an administrator for another "
+                "account key."
+            ),
+        )
+    if key.accounts.filter(created_at__gt=now - HOUR).count() >= MAX_ACCOUNTS_PER_HOUR:
+        raise RateLimited(
+            _("Too many accounts were registered with the account key. No account was registered."),
+            action=_("Try again in an hour."),
+        )
+    if key.accounts.filter(created_at__gt=now - DAY).count() >= MAX_ACCOUNTS_PER_DAY:
+        raise RateLimited(
+            _("Too many accounts were registered with the account key. No account was registered."),
+            action=_("Try again in a day."),
+            retry_after=int(DAY.total_seconds()),
+        )
+
+
 @transaction.atomic
 def deactivate(account: AcmeAccount, now: datetime) -> None:
     """Deactivate an account permanently. Its certificates stay valid."""
@@ -158,9 +183,21 @@ def deactivate(account: AcmeAccount, now: datetime) -> None:
 
 
 @transaction.atomic
-def change_key(account: AcmeAccount, jwk: dict[str, str], thumbprint: str) -> None:
-    """Replace the public key of an account. The new key must not belong to another account."""
+def change_key(account: AcmeAccount, jwk: dict[str, str], thumbprint: str, now: datetime) -> None:
+    """Replace the public key of an account, or raise a problem.
+
+    The new key must not belong to another account. The account key must be enabled.
+    """
+    if account.account_key.disabled_at is not None:
+        raise AccountUnauthorized(
+            _("An administrator has disabled the account key. Nothing was changed.")
+        )
+    limit = EntryLimit(f"certificates.AcmeAccount:{account.pk}", KEY_CHANGED, now.date())
+    # First without the lock, so that a client that repeats it does not delay administrators.
+    _check_key_changes(limit, now)
     checkpoint = Entry.objects.lock_checkpoint()
+    _check_key_changes(limit, now)
+    EntryCount.objects.add(limit)
     account.jwk, account.thumbprint = jwk, thumbprint
     try:
         with transaction.atomic():
@@ -170,7 +207,20 @@ def change_key(account: AcmeAccount, jwk: dict[str, str], thumbprint: str) -> No
         raise KeyInUse(_("The new key belongs to an account. Nothing was changed.")) from error
     subject, detail = f"{LABEL}:{account.account_key_id}", {"account": str(account.pk)}
     note = account.account_key.label
-    Entry.objects.append(checkpoint, "change-acme-key", subject, note=note, detail=detail)
+    Entry.objects.append(checkpoint, KEY_CHANGED, subject, note=note, detail=detail)
+
+
+def _check_key_changes(limit: EntryLimit, now: datetime) -> None:
+    """Raise RateLimited until the end of the day (UTC) if an account has changed its key often."""
+    count = EntryCount.objects.of(limit).values_list("count", flat=True).first() or 0
+    if count < MAX_KEY_CHANGES_A_DAY:
+        return
+    midnight = datetime.combine(limit.day + DAY, time.min, UTC)
+    raise RateLimited(
+        _("The key of the account was changed %d times today. Nothing was changed.") % count,
+        action=_("Try again tomorrow."),
+        retry_after=max(1, int((midnight - now).total_seconds())),
+    )
 
 
 def save_contacts(account: AcmeAccount, contacts: list[str]) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from certificates.acme import issuers, policy
@@ -28,6 +29,7 @@ from pki.errors import PkiFault
 from pki.formats import csr
 from pki.names import check_fqdn
 
+HOUR = timedelta(hours=1)
 LIFETIME = timedelta(hours=12)
 KEPT = timedelta(days=7)
 """How long an order with its CSR and authorizations is kept after it has expired."""
@@ -59,27 +61,47 @@ def create(
 
 
 def check_rate(account: AcmeAccount, now: datetime) -> None:
-    """Raise RateLimited if an account, or all accounts of its key together, has too many orders."""
+    """Raise RateLimited if an account, or all accounts of its key together, has too many orders.
+
+    Each account gets one open order, so that others cannot keep a host from renewing. The account
+    of the EST clients of a key has only limits of its own, because all of them share it.
+    """
     most, most_open = MAX_ORDERS_PER_HOUR, MAX_OPEN_ORDERS
     if account.is_of_est:
         most, most_open = MAX_EST_ORDERS_PER_HOUR, MAX_OPEN_EST_ORDERS
-    rows = AcmeOrder.objects.filter(account=account)
-    waiting = AcmeOrder.objects.filter(
-        account__account_key=account.account_key_id,
-        certificate=None,
-        problem__isnull=True,
-        expires_at__gt=now,
-    )
-    is_full = (
-        rows.filter(created_at__gt=now - timedelta(hours=1)).count() >= most
-        or waiting.filter(account=account).count() >= most_open
-        or waiting.count() >= MAX_OPEN_ORDERS_OF_KEY
-    )
-    if is_full:
+    if account.orders.filter(created_at__gt=now - HOUR).count() >= most:
         raise RateLimited(
-            _("The account has too many orders. No order was created."),
-            action=_("Complete the open orders, or try again in an hour."),
+            _("The account has created the maximum of %d orders an hour. No order was created.")
+            % most,
+            action=_("Try again in an hour."),
         )
+    in_key = list_open(now).filter(account__account_key=account.account_key_id)
+    count = in_key.filter(account=account).count()
+    if count >= most_open:
+        raise _too_many_open(
+            _("The account has the maximum of %d open orders. No order was created.") % most_open
+        )
+    if count and not account.is_of_est and in_key.count() >= MAX_OPEN_ORDERS_OF_KEY:
+        raise _too_many_open(
+            _(
+                "The accounts of the account key have the maximum of %d open orders together. "
+                "No order was created."
+            )
+            % MAX_OPEN_ORDERS_OF_KEY
+        )
+
+
+def _too_many_open(explanation: str) -> RateLimited:
+    action = _("Complete the open orders of this account. Others end 12 hours after their request.")
+    return RateLimited(explanation, action=action)
+
+
+def list_open(now: datetime) -> QuerySet[AcmeOrder]:
+    """Return the orders that can still lead to a certificate, and have none."""
+    failed = AcmeAuthorization.objects.filter(order=OuterRef("pk"), problem__isnull=False)
+    return AcmeOrder.objects.filter(
+        ~Exists(failed), certificate=None, problem__isnull=True, expires_at__gt=now
+    )
 
 
 def parse_names(value: Any) -> list[str]:

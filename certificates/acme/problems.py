@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from faults import Fault, Kind
 
 PREFIX = "urn:ietf:params:acme:error:"
+RETRY_SECONDS = 600
 
 
 class AcmeProblem(Fault):
@@ -132,10 +133,16 @@ class AlreadyReplaced(AcmeProblem):
 
 
 class RateLimited(AcmeProblem):
-    """The account has too many orders."""
+    """A limit is reached. The client can try again after `retry_after` seconds."""
 
     type = "rateLimited"
     status = 429
+
+    def __init__(
+        self, explanation: str, *, action: str = "", retry_after: int = RETRY_SECONDS
+    ) -> None:
+        super().__init__(explanation, action=action)
+        self.retry_after = retry_after
 
 
 class ValidationFailed(AcmeProblem):

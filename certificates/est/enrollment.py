@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audit.models import RowAltered
@@ -166,16 +167,20 @@ def _get_order(
 ) -> AcmeOrder:
     """Return the order of a repeated request, or a new one.
 
-    The account is locked, so that two equal requests at the same time get one certificate.
+    The account is locked, so that two equal requests at the same time get one certificate. If the
+    response to a renewal is lost, `current` is the new certificate when the client repeats it.
     """
     _lock(account)
+    is_same = Q(replaces=current)
+    if current is not None:
+        is_same |= Q(certificate=current, replaces__isnull=False)
     rows = AcmeOrder.objects.filter(
+        is_same,
         account=account,
         created_at__gt=now - orders.LIFETIME,
         expires_at__gt=now,
         problem__isnull=True,
         csr_pem=enrollment.pem,
-        replaces=current,
     )
     for order in rows.order_by("-created_at")[:1]:
         certificate = AcmeCertificate.objects.filter(order=order).first()

@@ -22,7 +22,6 @@ from audit.chain.actor import Actor, acting_as
 from certificates import tasks
 from certificates.acme import revoking
 from certificates.acme.problems import RateLimited
-from certificates.acme.protocol.endpoints import RETRY_SECONDS
 from certificates.est import authentication, ca_certificates, enrollment
 from certificates.est.problems import NotAuthenticated, UnsupportedContent, get_status
 from certificates.models import AcmeAccount, AcmeCertificate, AcmeOrder
@@ -69,10 +68,8 @@ def _build_error(fault: Fault) -> HttpResponse:
     response = HttpResponse(f"{fault}\n", status=get_status(fault), content_type="text/plain")
     if isinstance(fault, NotAuthenticated):
         response.headers["WWW-Authenticate"] = 'Basic realm="EST", charset="UTF-8"'
-    if isinstance(fault, TooMany):
+    if isinstance(fault, TooMany | RateLimited):
         response.headers["Retry-After"] = str(fault.retry_after)
-    if isinstance(fault, RateLimited):
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 

@@ -10,17 +10,23 @@ from django.utils import timezone
 from certificates.acme import issuers, revoking, signing
 from certificates.acme.account_keys import keys
 from certificates.est import authentication, enrollment
-from certificates.models import AcmeCertificate
+from certificates.models import AcmeAccountKey, AcmeCertificate
 from pki import keys as pki_keys
 from pki import names
 from pki.formats import bundles, csr
 
 
-def issue(*dns: str, key_pem: str = "", now: datetime | None = None) -> AcmeCertificate:
-    """Issue a certificate with an account key of its own, as to an EST client that uses it."""
+def issue(
+    *dns: str,
+    key_pem: str = "",
+    now: datetime | None = None,
+    account_key: AcmeAccountKey | None = None,
+) -> AcmeCertificate:
+    """Issue a certificate as to an EST client that uses it. The default is a new account key."""
     now = now or timezone.now()
-    made = keys.create(dns[0], dns, expires_at=None, allows_est=True, now=now)
-    account = authentication.get_account(made.row)
+    if account_key is None:
+        account_key = keys.create(dns[0], dns, expires_at=None, allows_est=True, now=now).row
+    account = authentication.get_account(account_key)
     subject = names.Subject(csr.choose_common_name(dns[0], names.Names(dns, ())))
     pem = csr.build_csr(key_pem or pki_keys.generate_key(256), subject, names.Names(dns, ()))
     request = enrollment.parse(base64.b64encode(bundles.to_der(pem)))

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from audit.chain import actor
 from audit.models import Entry
 from certificates.acme import accounts, policy
-from certificates.models import AcmeAccountKey
+from certificates.models import AcmeAccountKey, AcmeCertificate
 from faults import Invalid, NotFound
 
 RIGHT = "certificates.certificate_authority"
@@ -75,6 +75,17 @@ def create(
         detail={"names": permitted, "key_id": row.key_id, "allows_est": allows_est},
     )
     return NewKey(row, accounts.get_hmac_key(row.key_id))
+
+
+def count_hosts(key: AcmeAccountKey, now: datetime, *, but: AcmeCertificate | None = None) -> int:
+    """Return the number of hosts that cannot renew if a key is disabled.
+
+    Each certificate in use counts as a host, without those of the host that uses `but`.
+    """
+    used = AcmeCertificate.objects.in_use(now).filter(account__account_key=key)
+    if but is not None:
+        used = used.exclude(account=but.account_id, names=but.names)
+    return used.count()
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from certificates.acme.account_keys import keys
@@ -152,8 +152,17 @@ def disable_key(request: ZoneRequest, pk: int) -> HttpResponse:
             keys.disable(pk, now=timezone.now())
             message = _("The account key %s has been disabled.") % key.label
             return close_dialog(request, back, message=message)
+    count = keys.count_hosts(key, timezone.now())
+    warning = ngettext(
+        "%(count)d host has a certificate of this key, and cannot renew with a disabled key. "
+        "Register it with another account key before you disable this one.",
+        "%(count)d hosts have certificates of this key, and cannot renew with a disabled key. "
+        "Register them with another account key before you disable this one.",
+        count,
+    )
     context = {
         "title": _("Disable %s") % key.label,
+        "warning": warning % {"count": count} if count else "",
         "text": _(
             "Hosts that registered with this key get no further certificates. Their certificates "
             "are valid until they expire. You cannot undo this."

@@ -22,8 +22,9 @@ TOPICS = (
                 "information renew immediately. You cannot undo this."
             ),
             _(
-                "The host can request another certificate. To prevent this, disable its account "
-                "key first."
+                "The host can request another certificate until its account key is disabled. No "
+                "host can renew with a disabled key. If other hosts use the key, register them "
+                "with another account key first. The dialog shows their number."
             ),
         ),
     ),

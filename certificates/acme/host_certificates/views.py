@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from certificates.acme import revoking
+from certificates.acme.account_keys import keys
 from certificates.acme.host_certificates import tables
 from certificates.acme.host_certificates.forms import RevokeHostForm
 from certificates.acme.host_certificates.tables import CHIPS, HOSTS, REVOKED, VALID
@@ -69,5 +70,10 @@ def revoke_certificate(request: ZoneRequest, pk: UUID) -> HttpResponse:
         if not form.errors:
             message = _("The certificate of %s has been revoked.") % found.subject
             return close_dialog(request, back, message=message)
-    context = {"title": _("Revoke Host Certificate"), "certificate": found}
+    others = keys.count_hosts(found.account.account_key, now, but=found)
+    context = {
+        "title": _("Revoke Host Certificate"),
+        "certificate": found,
+        "others": others,
+    }
     return render_dialog(request, DIALOG, context, form=form)

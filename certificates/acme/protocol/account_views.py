@@ -122,5 +122,5 @@ def change_key(call: Call) -> HttpResponse:
         )
         response.headers["Content-Type"] = "application/problem+json"
         return response
-    accounts.change_key(account, jwk, thumbprint)
+    accounts.change_key(account, jwk, thumbprint, call.now)
     return json_response(documents.describe_account(account, call.request))

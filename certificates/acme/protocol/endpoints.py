@@ -39,7 +39,6 @@ from faults import Fault, TooMany
 
 MAX_BODY_BYTES = 128 * 1024
 CONTENT_TYPE = "application/jose+json"
-RETRY_SECONDS = 600
 UNKNOWN_KEYS = RateLimitItemPerMinute(120, namespace="acme-unknown-key")
 ACCOUNT_NAME = "acme:account"
 
@@ -202,7 +201,7 @@ def _build_problem(fault: Fault) -> HttpResponse:
     response = json_response(document, status=document["status"])
     response.headers["Content-Type"] = "application/problem+json"
     if isinstance(fault, RateLimited):
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        response.headers["Retry-After"] = str(fault.retry_after)
     return response
 
 

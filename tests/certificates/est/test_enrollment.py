@@ -67,6 +67,24 @@ def test_the_same_csr_gets_the_certificate_that_was_signed_in_the_meantime(
     assert AcmeCertificate.objects.count() == 1
 
 
+def test_a_repeated_renewal_gets_the_certificate_whose_response_was_lost(
+    client: EstClient,
+) -> None:
+    client.get_certificate(encode(build(NAME)))
+    body = encode(build(NAME, key=NEW_KEY))
+    renewed = client.get_certificate(body, "simplereenroll")
+    again = client.post("simplereenroll", body)
+    assert again.status_code == 200
+    assert parse(again) == [renewed]
+    assert AcmeOrder.objects.count() == AcmeCertificate.objects.count() == 2
+
+
+def test_a_host_renews_with_the_csr_of_its_first_certificate(client: EstClient) -> None:
+    body = encode(build(NAME))
+    first = client.get_certificate(body)
+    assert client.get_certificate(body, "simplereenroll") != first
+
+
 def test_a_certificate_that_is_signed_in_the_meantime_is_returned_at_once(
     client: EstClient, monkeypatch: Any
 ) -> None:
@@ -190,6 +208,13 @@ def test_too_many_orders_are_rejected(client: EstClient, monkeypatch: Any) -> No
     monkeypatch.setattr(orders, "MAX_OPEN_EST_ORDERS", 2)
     codes = [client.enroll(f"h{number}.hosts.example").status_code for number in range(3)]
     assert codes == [202, 202, 429]
+
+
+def test_open_orders_of_the_accounts_of_a_key_do_not_stop_its_est_clients(
+    client: EstClient, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(orders, "MAX_OPEN_ORDERS_OF_KEY", 1)
+    assert [client.enroll(name).status_code for name in (NAME, OTHER)] == [202, 202]
 
 
 def test_the_worker_rejects_names_that_the_key_no_longer_permits(client: EstClient) -> None:

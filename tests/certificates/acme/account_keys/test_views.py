@@ -12,7 +12,7 @@ from django.utils import timezone
 from certificates.acme.account_keys import keys
 from certificates.models import AcmeAccountKey
 from tests.certificates.conftest import CA
-from tests.support import clients, factories
+from tests.support import clients, factories, hosts
 
 VALUES = {"label": "web", "names": "*.hosts.example\nwww.outside.example", "days": "7"}
 
@@ -72,6 +72,20 @@ def test_a_key_is_disabled_after_a_confirmation(client: Client) -> None:
     assert client.post(url).status_code == 302
     assert AcmeAccountKey.objects.get().disabled_at is not None
     assert url not in client.get(get_url()).text
+
+
+def test_the_dialog_names_the_hosts_that_cannot_renew_with_a_disabled_key(client: Client) -> None:
+    now = timezone.now()
+    key = keys.create("fleet", ["*.hosts.example"], expires_at=None, allows_est=True, now=now).row
+    url = reverse("certificates:disable_acme_account", args=[key.pk])
+    assert "cannot renew" not in client.get(url).text
+    hosts.issue("web.hosts.example", account_key=key)
+    assert "1 host has a certificate of this key, and cannot renew" in client.get(url).text
+    hosts.issue("db.hosts.example", account_key=key)
+    hosts.issue("www.outside.example")
+    assert "2 hosts have certificates of this key, and cannot renew" in client.get(url).text
+    german = client.get(url, headers={"Accept-Language": "de"}).text
+    assert "2 Hosts haben Zertifikate dieses Schlüssels" in german
 
 
 def test_keys_are_filtered_and_exported(client: Client) -> None:

@@ -112,6 +112,29 @@ def test_the_dialog_says_that_the_host_can_request_another_certificate(
     assert "disable its account key first" not in client.get(get_dialog(certificate)).text
 
 
+def test_the_dialog_names_the_other_hosts_that_cannot_renew_with_a_disabled_key(
+    client: Client,
+) -> None:
+    now = timezone.now()
+    fleet = keys.create("fleet", ["*.hosts.example"], expires_at=None, allows_est=True, now=now).row
+    first = hosts.issue(NAME, account_key=fleet)
+    # Neither a later certificate of the same host nor a host of another key is counted.
+    hosts.issue(NAME, account_key=fleet)
+    hosts.issue("www.outside.example")
+    assert "disable its account key first" in client.get(get_dialog(first)).text
+    hosts.issue("db.hosts.example", account_key=fleet)
+    shown = client.get(get_dialog(first)).text
+    assert "disable its account key first" not in shown
+    assert "1 other host has a certificate of this key, and cannot renew" in shown
+    other = hosts.issue("mail.hosts.example", account_key=fleet)
+    shown = client.get(get_dialog(first)).text
+    assert "2 other hosts have certificates of this key, and cannot renew" in shown
+    client.post(get_dialog(other), REVOKE)
+    assert "1 other host has" in client.get(get_dialog(first)).text
+    german = client.get(get_dialog(first), headers={"Accept-Language": "de"}).text
+    assert "1 weiterer Host hat ein Zertifikat dieses Schlüssels" in german
+
+
 def test_certificates_are_found_by_each_of_their_names_and_exported(
     client: Client, certificate: AcmeCertificate
 ) -> None:
