@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from certificates.monitoring import health
+from certificates.monitoring import health, workers
 from certificates.tasks.schedule import schedule_work
 from console.requests import clock
 from tests.support import factories
@@ -155,14 +155,14 @@ def test_monitoring_names_the_clock(zone, wrong_clock):
 def test_tasks_do_nothing(zone, wrong_clock):
     assert isinstance(schedule_work, ClockedTask)
     schedule_work()
-    assert health.get_last_heartbeat() is None
+    assert workers.get_last_heartbeat() is None
 
 
 def test_tasks_run_with_a_correct_clock(zone, settings, monkeypatch):
     settings.COMPARE_CLOCKS = True
     monkeypatch.setattr(clock._comparison, "get_difference", lambda: 299.0)
     schedule_work()
-    assert health.get_last_heartbeat() is not None
+    assert workers.get_last_heartbeat() is not None
 
 
 def test_without_a_database_the_clock_is_not_the_problem(settings, monkeypatch):

@@ -59,6 +59,6 @@ def test_an_address_of_an_unsupported_family_is_skipped(monkeypatch: Any) -> Non
 
     found = [(10, ("2001:db8::1", 80, 0, 0))]
     monkeypatch.setattr(addresses, "resolve", lambda *_: found)
-    monkeypatch.setattr(addresses.socket, "socket", create)
+    monkeypatch.setattr("socket.socket", create)
     with pytest.raises(ValidationFailed, match="Address family not supported"):
         addresses.connect("web.hosts.example", 80, Deadline(30))
