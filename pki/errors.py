@@ -97,6 +97,13 @@ class BadBackup(CannotOpen):
     action = gettext_noop("Select a file that was created with Backup CA.")
 
 
+class UnreadableBackup(PkiFault):
+    """A CA backup was not created, because it could not be restored."""
+
+    kind = Kind.REFUSED
+    action = gettext_noop("Use backups of the zone. They contain the CA key, too.")
+
+
 class WeakPassphrase(PkiFault):
     """The passphrase is too easy to guess."""
 

@@ -38,7 +38,7 @@ def check_rows() -> None:
 
 @shared_task
 def check_rows_here() -> None:
-    """Raise the alarm about altered rows. Managed devices are checked once a day."""
+    """Raise the alarm about altered rows. Those of devices and hosts are checked once a day."""
     if Zone.objects.exists() and stamping.require_macs_if_ready():
         checks.check_rows(every_device=False)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import TypeVar
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit.models import AlteredRow, AuthenticatedModel, Entry
 
+R = TypeVar("R", bound=AuthenticatedModel)
 ACTION = "row-altered"
 DECISIONS = ("accept-row", "remove-row")
 # The first rows of a day are enough to see what happened.
@@ -50,6 +52,11 @@ def _is_recorded(label: str, key: object) -> bool:
 def _count_of_the_day() -> int:
     since = timezone.now() - timedelta(days=1)
     return Entry.objects.filter(action=ACTION, at__gte=since).count()
+
+
+def check(row: R) -> R:
+    """Return a row that was just loaded. If it was altered, raise the alarm and RowAltered."""
+    return row if is_authentic(row) else row.check_row_mac()
 
 
 def is_authentic(row: AuthenticatedModel) -> bool:

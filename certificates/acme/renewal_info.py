@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
+from audit.rows import alarms
 from certificates.acme import issuers
 from certificates.acme.problems import Malformed
 from certificates.models import AcmeCertificate, Revocation
@@ -52,7 +53,7 @@ def find(identifier: str) -> AcmeCertificate | None:
     wanted = _decode(key_id).hex()
     rows = AcmeCertificate.objects.select_related("authority").filter(serial=f"{serial:x}"[:40])
     for found in rows[:2]:
-        if get_key_id(found.authority.root_pem) == wanted:
+        if get_key_id(found.authority.root_pem) == wanted and alarms.is_authentic(found):
             return found
     return None
 

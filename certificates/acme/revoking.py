@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from audit.rows import alarms
 from certificates.acme.problems import (
     AccountUnauthorized,
     AlreadyRevoked,
@@ -56,7 +57,7 @@ def find(digest: str, der: bytes) -> AcmeCertificate:
         raise AccountUnauthorized(
             _("The certificate was not issued to an ACME client of this zone.")
         )
-    return certificate.check_row_mac()
+    return alarms.check(certificate)
 
 
 def is_revoked(certificate: AcmeCertificate) -> bool:
@@ -83,7 +84,7 @@ def revoke(
     obstacle = get_obstacle(certificate, now=now) if by is not None else ""
     if obstacle:
         raise Conflict(_("%(reason)s Nothing was changed.") % {"reason": obstacle})
-    leaf = get_leaf(certificate.check_row_mac())
+    leaf = get_leaf(alarms.check(certificate))
     issued = IssuedLeaf(None, certificate.authority, leaf)
     host = (f"{certificate.pk}", certificate.subject)
     return revocations.revoke_of_host(issued, reason, host=host, by=by, now=now)

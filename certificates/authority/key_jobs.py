@@ -12,22 +12,30 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.models import Authority, CrossCertificate, IssuedCertificate, VaultJob
+from certificates.models import (
+    AcmeCertificate,
+    Authority,
+    CrossCertificate,
+    IssuedCertificate,
+    ServerCertificate,
+    VaultJob,
+)
 from certificates.operations.states import AuthorityState, JobState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Conflict, Fault, Invalid, Refused
 from pki import keys
-from pki.backup import backup
+from pki.backup import archive, backup
 from pki.certificates import details
 from pki.chains import chains
 from pki.protection import sealing
@@ -155,11 +163,6 @@ def _decrypt_passphrase(job: VaultJob) -> str:
 
 def _back_up(job: VaultJob, now: datetime) -> KeyChange:
     authority, zone = job.authority, Zone.objects.get_zone()
-    issued = IssuedCertificate.objects.filter(authority=authority).order_by("pk")
-    lines = [
-        json.dumps({"serial": row.serial, "subject": row.subject, "sha256": row.sha256})
-        for row in issued.iterator()
-    ]
     contents = backup.BackupContents(
         zone=str(zone.guid),
         zone_name=zone.name,
@@ -172,10 +175,37 @@ def _back_up(job: VaultJob, now: datetime) -> KeyChange:
         cross_certificates=list(
             CrossCertificate.objects.filter(subject=authority).values_list("pem", flat=True)
         ),
-        issued_jsonl="\n".join(lines),
+        issued_jsonl=_serialize_issued(authority, now),
         settings_json=json.dumps({"epoch": authority.epoch}),
     )
     return KeyChange(result=backup.write_backup(contents, _decrypt_passphrase(job), now=now))
+
+
+def _serialize_issued(authority: Authority, now: datetime) -> str:
+    """Return the newest certificates of a CA that have not expired, oldest first, one a line.
+
+    Those that do not fit into a backup are left out. Nothing needs the list to restore the CA.
+    """
+    lines: list[str] = []
+    left = archive.MAX_ISSUED
+    rows = _list_issued(authority, now).order_by("-pk").values("serial", "subject", "sha256")
+    # More rows do not fit: a line has about 150 bytes.
+    for row in rows[: archive.MAX_ISSUED // 100].iterator(chunk_size=1000):
+        line = json.dumps(row)
+        left -= len(line) + 1
+        if left < 0:
+            break
+        lines.append(line)
+    return "\n".join(reversed(lines))
+
+
+def _list_issued(authority: Authority, now: datetime) -> QuerySet[IssuedCertificate]:
+    """Return the certificates of a CA that are not known to have expired."""
+    rows = IssuedCertificate.objects.filter(authority=authority)
+    for model in (ServerCertificate, AcmeCertificate):
+        stored: QuerySet[Any] = model.objects.filter(digest=OuterRef("sha256"))
+        rows = rows.filter(~Exists(stored.filter(not_after__lte=now)))
+    return rows
 
 
 def _restore(job: VaultJob, now: datetime) -> KeyChange:

@@ -22,6 +22,7 @@ from typing import IO
 from django.utils.translation import gettext as _
 
 from devices.identity import zone_keys
+from faults import Refused
 from pki.backup import recipients
 from pki.errors import CannotOpen
 from wire import json_codec
@@ -68,10 +69,12 @@ def get_digest(path: Path) -> str:
 def write(folder: Path, manifest: Manifest, target: Path) -> None:
     """Sign the manifest, and write the files of a folder to an encrypted backup.
 
-    The target appears when it is complete. A tar archive is written next to the folder.
+    The target appears when it is complete. A tar archive is written next to the folder. Raises
+    Refused if `read` would reject the backup.
     """
     envelope = zone_keys.get_keyring().sign_without_entry(PAYLOAD_TYPE, json_codec.dump(manifest))
     head = json_codec.dump(envelope)
+    _check_readable(manifest, len(head))
     plain = folder.with_name("backup.tar")
     with tarfile.open(plain, "w", format=tarfile.PAX_FORMAT) as tar:
         entry = tarfile.TarInfo(MANIFEST)
@@ -89,6 +92,26 @@ def write(folder: Path, manifest: Manifest, target: Path) -> None:
     finally:
         partial.unlink(missing_ok=True)
         plain.unlink()
+
+
+def _check_readable(manifest: Manifest, size: int) -> None:
+    """Raise Refused if `read` would reject a manifest of `size` bytes."""
+    if size > MAX_MANIFEST:
+        raise Refused(
+            _("The data directory contains too many files (%d). No backup was created.")
+            % len(manifest.files),
+            action=_("Move files that do not belong to ZCC to another directory."),
+        )
+    for name, target in manifest.links.items():
+        if not _LINK.fullmatch(target):
+            raise Refused(
+                _(
+                    "The symbolic link %(name)s leads to %(target)s, which is not in the same "
+                    "directory. It could not be restored, so no backup was created."
+                )
+                % {"name": name, "target": target[:200]},
+                action=_("Replace the link in the data directory with the file itself."),
+            )
 
 
 def read(source: Path, identity: str, folder: Path, *, zone_pub: str = "") -> Manifest:
@@ -123,6 +146,7 @@ def _extract(tar: tarfile.TarFile, folder: Path, zone_pub: str) -> Manifest:
     if missing:
         raise CannotOpen(_("The backup is damaged: %s is missing.") % min(missing))
     for name, target in manifest.links.items():
+        (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / name).symlink_to(target)
     return manifest
 

@@ -19,6 +19,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audit.models import RowAltered
+from audit.rows import alarms
 from certificates.acme import issuers, orders, policy
 from certificates.est import authentication
 from certificates.est.problems import (
@@ -147,7 +148,7 @@ def _find_current(account: AcmeAccount, names: list[str], now: datetime) -> Acme
     """
     rows = AcmeCertificate.objects.in_use(now).filter(account=account, names=names)
     found = rows.order_by("-not_before", "-pk").first()
-    if found is not None and set(get_names(found.check_row_mac()).dns) != set(names):
+    if found is not None and set(get_names(alarms.check(found)).dns) != set(names):
         raise RowAltered(
             _(
                 "The names of the certificate were changed in the database. No certificate was "
@@ -225,7 +226,7 @@ def find_certificate(order: AcmeOrder) -> AcmeCertificate | None:
     """Return the certificate of an order, None until it is signed. Raises the worker's problem."""
     found = AcmeCertificate.objects.filter(order=order).select_related("order").first()
     if found is not None:
-        return found.check_row_mac()
+        return alarms.check(found)
     stored = AcmeOrder.objects.filter(pk=order.pk).values_list("problem", flat=True).first()
     if stored is not None:
         raise OrderFailed(str(stored.get("detail", "")), int(stored.get("status", 500)))

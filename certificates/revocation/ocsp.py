@@ -121,14 +121,42 @@ def list_statuses(now: datetime) -> list[ResponderStatus]:
     return found
 
 
-def sign_batch(authority: Authority, *, now: datetime) -> int:
-    """Sign the responses of a batch that is due, and return their number. Raises a Fault."""
+class RevokedCertificates:
+    """The revoked certificates of a CA, which are read once for all batches of a task.
+
+    `by_serial` and `by_digest` are the revocations of certificates that have not expired.
+    """
+
+    def __init__(self, authority: Authority, now: datetime) -> None:
+        self._authority, self._now = authority, now
+        self._known: frozenset[str] | None = None
+        self.by_serial: dict[int, Revocation] = {}
+        self.by_digest: dict[str, Revocation] = {}
+
+    def include(self, digests: Iterable[str]) -> None:
+        """Read them, and again if one of these certificates was revoked since."""
+        if self._known is not None and self._known.issuperset(digests):
+            return
+        rows = records.list_effective(self._now, self._authority)
+        self.by_serial = {int(row.serial, 16): row for row in rows}
+        self.by_digest = {row.digest: row for row in rows}
+        # A row that was changed with SQL is not among them, and must not be looked for again.
+        self._known = frozenset({*(self._known or ()), *digests, *self.by_digest})
+
+
+def sign_batch(
+    authority: Authority, *, now: datetime, revoked: RevokedCertificates | None = None
+) -> int:
+    """Sign the responses of a batch that is due, and return their number. Raises a Fault.
+
+    `revoked` is shared by the batches of a task.
+    """
     now = now.replace(microsecond=0)
     OcspResponse.objects.filter(authority=authority, not_after__lte=now).delete()
     digests = _list_digests(authority, now, limit=BATCH)
     if not digests:
         return 0
-    work = _Batch(authority, digests, now)
+    work = _Batch(authority, digests, now, revoked or RevokedCertificates(authority, now))
     responder = ocsp.Responder(authority.root_pem, key_store.get_signing_key(authority))
     for digest in digests:
         work.sign(digest, responder)
@@ -142,14 +170,19 @@ class _Batch:
     revocations, never from the rows of responses: these have no MAC.
     """
 
-    def __init__(self, authority: Authority, digests: Iterable[str], now: datetime) -> None:
-        self.authority, self.now = authority, now
+    def __init__(
+        self,
+        authority: Authority,
+        digests: Iterable[str],
+        now: datetime,
+        revoked: RevokedCertificates,
+    ) -> None:
+        self.authority, self.now, self.revoked = authority, now, revoked
         self.times = ocsp.ResponseTimes(now, now + VALIDITY)
         # Read first. A later revocation makes the response due again.
         rows = Revocation.objects.filter(digest__in=digests)
         self.seen = dict(rows.values_list("digest", "not_after"))
-        self.revoked = {int(row.serial, 16): row for row in records.list_effective(now, authority)}
-        self.revoked_digests = {row.digest: row for row in self.revoked.values()}
+        self.revoked.include(self.seen)
         self.chains = _load_chains(digests)
 
     def sign(self, digest: str, responder: ocsp.Responder) -> None:
@@ -161,7 +194,7 @@ class _Batch:
             return
         signed: Mapping[str, bytes] = {ocsp.SHA1: b"", ocsp.SHA256: b""}
         if serial is not None:
-            row = self.revoked.get(serial)
+            row = self.revoked.by_serial.get(serial)
             signed = responder.sign(serial, self.times, records.build_entry(row) if row else None)
         OcspResponse.objects.update_or_create(
             digest=digest,
@@ -178,7 +211,7 @@ class _Batch:
 
     def _identify(self, digest: str) -> tuple[int | None, datetime | None]:
         """Return serial number and end. No number if the CA has not signed the certificate."""
-        row = self.revoked_digests.get(digest)
+        row = self.revoked.by_digest.get(digest)
         if row is not None:
             return int(row.serial, 16), row.not_after
         chain, not_after = self.chains.get(digest, ("", self.seen.get(digest)))

@@ -9,7 +9,8 @@ See: D-282
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ ACTION = "revoke-certificate"
 DEVICE = "devices.Device:"
 HOST = "certificates.AcmeCertificate:"
 LABEL = Revocation._meta.label
+CHUNK_SIZE = 500
 
 
 def record(revocation: Revocation, subject: str, name: str) -> None:
@@ -40,7 +42,7 @@ def record(revocation: Revocation, subject: str, name: str) -> None:
         "reason": revocation.reason,
         "authority": str(values["authority"]),
         "signed_part": revocation.signed_part,
-        "not_after": revocation.not_after.isoformat(),
+        "not_after": revocation.not_after.astimezone(UTC).isoformat(),
         "revoked_at": revocation.revoked_at.isoformat(),
         "revoked_by": revocation.revoked_by,
         "subject": revocation.subject,
@@ -54,11 +56,12 @@ def list_effective(at: datetime, authority: Authority | None = None) -> list[Rev
     """Return the revocations of certificates that have not expired, sorted by time.
 
     Rows that were deleted or changed with SQL are replaced by what the audit log contains about
-    them. `authority` selects those of one CA.
+    them. `authority` selects those of one CA. What has expired is not read.
     """
-    found = {row.digest: row for row in Revocation.objects.all() if alarms.is_authentic(row)}
+    stored = Revocation.objects.effective(at)
+    found = {row.digest: row for row in stored if alarms.is_authentic(row)}
     # The audit log prevails: an administrator might have accepted a row that was altered.
-    found.update(list_recorded())
+    found.update(list_recorded(at))
     rows = (row for row in found.values() if row.not_after > at)
     if authority is not None:
         rows = (row for row in rows if row.authority_id == authority.pk)
@@ -71,14 +74,19 @@ def build_entry(row: Revocation) -> RevokedSerial:
     return RevokedSerial(int(row.serial, 16), at, row.reason)
 
 
-def list_recorded() -> dict[str, Revocation]:
+def list_recorded(at: datetime | None = None) -> dict[str, Revocation]:
     """Return the revocations of the audit log as rows that are not stored, by digest.
 
-    An entry that was inserted with SQL has no valid MAC, and revokes nothing.
+    Those of certificates that had expired at `at` are not read. An entry that was inserted with
+    SQL has no valid MAC, and revokes nothing.
     """
     found: dict[str, Revocation] = {}
-    entries = Entry.objects.filter(action=ACTION).order_by("seq")
-    for subject, detail in entries.values_list("subject", "detail"):
+    entries = Entry.objects.filter(action=ACTION)
+    if at is not None:
+        # The texts have whole seconds and the same time zone, so they are in the order of time.
+        since = at.astimezone(UTC).replace(microsecond=0)
+        entries = entries.filter(detail__not_after__gte=since.isoformat())
+    for subject, detail in entries.order_by("seq").values_list("subject", "detail"):
         row = _build(subject, detail)
         if row is not None:
             found.setdefault(row.digest, row)
@@ -113,14 +121,15 @@ def is_recorded(row: models.Model | None) -> bool:
     return isinstance(row, Revocation) and row.digest in list_recorded()
 
 
-def restore_rows() -> int:
+def restore_rows(at: datetime | None = None) -> int:
     """Restore the rows that were deleted or altered with SQL, and return their number.
 
-    Each raises an alarm, which an administrator ends (D-170).
+    Each raises an alarm, which an administrator ends (D-170). Revocations of certificates that had
+    expired at `at` are not read.
     """
     # The log is read first. A revocation of this moment stores row and entry together.
-    recorded = list_recorded()
-    stored = {row.digest: row for row in list_rows(Revocation)}
+    recorded = list_recorded(at)
+    stored = _load_stored(list(recorded))
     missing = [
         (row, stored.get(digest))
         for digest, row in recorded.items()
@@ -129,6 +138,14 @@ def restore_rows() -> int:
     for row, altered in missing:
         _restore(row, altered)
     return len(missing)
+
+
+def _load_stored(digests: Sequence[str]) -> dict[str, Revocation]:
+    found: dict[str, Revocation] = {}
+    for start in range(0, len(digests), CHUNK_SIZE):
+        chunk = digests[start : start + CHUNK_SIZE]
+        found |= list_rows(Revocation).in_bulk(chunk, field_name="digest")
+    return found
 
 
 @transaction.atomic

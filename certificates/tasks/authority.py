@@ -107,9 +107,10 @@ def issue_crl(authority_id: str) -> None:
 def sign_ocsp_responses(authority_id: str) -> None:
     """Sign OCSP responses in batches, on the certificate server of a CA."""
     authority = Authority.objects.get(pk=authority_id)
+    revoked = ocsp.RevokedCertificates(authority, timezone.now())
     with key_store.record_fault(authority, now=timezone.now()):
         for _ in range(MAX_BATCHES):
-            if not ocsp.sign_batch(authority, now=timezone.now()):
+            if not ocsp.sign_batch(authority, now=timezone.now(), revoked=revoked):
                 break
 
 

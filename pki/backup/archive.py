@@ -23,6 +23,9 @@ PAYLOAD = "payload.enc"
 MAX_MANIFEST = 16 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
 MAX_FILE = MAX_MANIFEST + MAX_PAYLOAD + 4096
+# The list of issued certificates, of about 25,000. The other half is more than all keys and
+# certificates need.
+MAX_ISSUED = MAX_PAYLOAD // 2
 
 NOT_A_BACKUP = gettext_noop("The file is not a CA backup, or it is incomplete.")
 
@@ -52,6 +55,9 @@ manifest.json. GCM is CTR from counter 2, with 16 octets of tag at the end:
 
 openssl does not check the tag: compare ca_sha256 of manifest.json with the SHA-256 of the CA
 certificate (openssl x509 -in ca-chain.pem -noout -fingerprint -sha256).
+
+issued.jsonl lists the newest issued certificates that have not expired, at most 4 MiB (about
+25,000). It is for your information: Restore CA does not need it.
 """
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -25,7 +25,7 @@ from pki.backup import archive, passphrases
 from pki.backup.archive import Manifest
 from pki.certificates.details import get_details, get_digest
 from pki.chains import chains
-from pki.errors import CannotOpen, PkiFault, WrongKey
+from pki.errors import CannotOpen, PkiFault, UnreadableBackup, WrongKey
 from pki.protection import second_key as protection_second_key
 from pki.protection import zone_key as protection_zone_key
 
@@ -41,6 +41,11 @@ _CANNOT_OPEN = gettext_noop(
     "The backup cannot be decrypted. The passphrase is incorrect, or the file has been modified."
 )
 
+_NOT_CREATED = gettext_noop(
+    "The backup was not created, because Restore CA would reject it: it is too large, or it has "
+    "too many parts."
+)
+
 
 @dataclass(frozen=True)
 class BackupContents:
@@ -54,13 +59,18 @@ class BackupContents:
     zone_key: str = field(repr=False)
     cross_certificates: list[str]
     issued_jsonl: str
+    """Issued certificates, one JSON object a line, at most `archive.MAX_ISSUED` bytes."""
     settings_json: str
     second_key: str = field(repr=False, default="")
     """The second zone key, "" if the zone has none."""
 
 
 def write_backup(contents: BackupContents, passphrase: str, *, now: datetime) -> bytes:
-    """Return the backup file, created at `now`. Raise WeakPassphrase for a weak passphrase."""
+    """Return the backup file, created at `now`.
+
+    Raises WeakPassphrase for a weak passphrase, and UnreadableBackup if `read_backup` would reject
+    the file.
+    """
     passphrases.check_passphrase(passphrase)
     signer = _get_ca_certificate(contents)
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
@@ -77,7 +87,23 @@ def write_backup(contents: BackupContents, passphrase: str, *, now: datetime) ->
     head = archive.serialize_manifest(manifest)
     body = archive.write_zip(_serialize_contents(contents))
     sealed = AESGCM(_derive_key(passphrase, manifest)).encrypt(nonce, body, head)
-    return archive.write_zip({archive.MANIFEST: head, archive.PAYLOAD: sealed})
+    data = archive.write_zip({archive.MANIFEST: head, archive.PAYLOAD: sealed})
+    _check_readable(data, body, contents)
+    return data
+
+
+def _check_readable(data: bytes, body: bytes, contents: BackupContents) -> None:
+    """Raise UnreadableBackup unless the contents can be read back from a backup file.
+
+    `body` is its payload, which is not decrypted again.
+    """
+    try:
+        head, _sealed = archive.read_outer(data)
+        found = _parse_contents(archive.parse_manifest(head), archive.read_inner(body))
+    except (PkiFault, ValueError) as fault:
+        raise UnreadableBackup(_(_NOT_CREATED)) from fault
+    if replace(found, created=contents.created) != contents:
+        raise UnreadableBackup(_(_NOT_CREATED))
 
 
 def read_backup(data: bytes, passphrase: str) -> BackupContents:

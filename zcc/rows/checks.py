@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn, cast
 
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from administrators.models import Passkey
@@ -21,13 +23,22 @@ from audit.models import (
     list_rows,
 )
 from audit.rows import alarms
-from certificates.revocation import records
+from certificates.models import (
+    AcmeAccount,
+    AcmeAuthorization,
+    AcmeCertificate,
+    AcmeOrder,
+    Revocation,
+)
+from certificates.revocation import lists, records
 from console.models import ApiToken
 from devices.identity import zone_keys
 from devices.models import Device, Role, Zone
 from faults import Conflict, NotFound
 
 ZONE = Zone._meta.label
+# There are as many as hosts, or more. Who uses such a row verifies it (D-343).
+_OF_HOSTS = (AcmeAccount, AcmeAuthorization, AcmeCertificate, AcmeOrder)
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,10 @@ class FoundRow:
 
 
 def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
-    """Yield the rows without a valid MAC. Managed devices are many, and optional.
+    """Yield the rows without a valid MAC.
+
+    Those of managed devices, of hosts without an agent, and of revoked certificates that have
+    expired are many, and only checked if `every_device` is True.
 
     The row of the zone has no MAC. It is altered if its public key is not the one that this server
     knows (D-209).
@@ -51,14 +65,27 @@ def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
     for model in list_authenticated_models():
         if model._meta.label == account_macs.MAC:
             continue
-        rows: Any = list_rows(model)
-        if model is Device and not every_device:
-            rows = rows.exclude(role=Role.MANAGED)
-        for row in rows.iterator(chunk_size=1000):
+        for row in _list_rows(model, every_device=every_device).iterator(chunk_size=1000):
             if not row.is_authentic():
                 yield FoundRow(model._meta.label, str(row.pk), str(row))
     for label, key, name in account_macs.find_altered():
         yield FoundRow(label, str(key), name)
+
+
+def _list_rows(model: type[AuthenticatedModel], *, every_device: bool) -> Any:
+    rows: Any = list_rows(model)
+    if every_device:
+        return rows
+    if model in _OF_HOSTS:
+        return rows.none()
+    if model is Device:
+        return rows.exclude(role=Role.MANAGED)
+    return rows.filter(not_after__gt=_get_oldest_end()) if model is Revocation else rows
+
+
+def _get_oldest_end() -> datetime:
+    """Return when a certificate has expired whose revocation is on no CRL any more."""
+    return timezone.now() - lists.VALIDITY
 
 
 def _is_authentic_zone(zone: Zone) -> bool:
@@ -68,9 +95,10 @@ def _is_authentic_zone(zone: Zone) -> bool:
 def check_rows(*, every_device: bool = True) -> int:
     """Raise the alarm about altered rows, and return their number.
 
-    Revocations that were deleted or altered are restored from the audit log.
+    Revocations that were deleted or altered are restored from the audit log. See `find_altered`
+    for `every_device`.
     """
-    restored = records.restore_rows()
+    restored = records.restore_rows(None if every_device else _get_oldest_end())
     found = list(find_altered(every_device=every_device))
     for row in found:
         alarms.record(row.label, row.key, row.name)

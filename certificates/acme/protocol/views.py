@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audit.rows import alarms
 from certificates import tasks
 from certificates.acme import accounts, authorizations, orders, renewal_info, revoking
 from certificates.acme.problems import AccountUnauthorized, Malformed
@@ -136,6 +137,7 @@ def download_certificate(call: Call, guid: str) -> HttpResponse:
     found = _find(AcmeCertificate.objects.select_related("order"), guid)
     if found is None or found.account_id != call.account.pk:
         raise _not_found()
+    get_leaf(alarms.check(found))
     revoking.record_download(found, call.account, call.now)
     return HttpResponse(found.chain_pem, content_type=PEM_CHAIN)
 
@@ -182,8 +184,7 @@ def _find_order(call: Call, guid: str) -> AcmeOrder:
     found: AcmeOrder | None = _find(AcmeOrder.objects.select_related("account"), guid)
     if found is None or found.account_id != call.account.pk:
         raise _not_found()
-    found.check_row_mac()
-    return found
+    return alarms.check(found)
 
 
 def _find_authorization(call: Call, guid: str) -> AcmeAuthorization:
@@ -191,7 +192,8 @@ def _find_authorization(call: Call, guid: str) -> AcmeAuthorization:
     found: AcmeAuthorization | None = _find(rows, guid)
     if found is None or found.order.account_id != call.account.pk:
         raise _not_found()
-    return found
+    alarms.check(found.order)
+    return alarms.check(found)
 
 
 def _find(rows: Any, guid: str) -> Any:

@@ -17,9 +17,9 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.models import Entry
-from certificates.backup import configuration, creation, databases, status
+from certificates.backup import archive, configuration, creation, databases, status
 from certificates.models import Authority, BackupStatus
-from faults import Fault
+from faults import Fault, Refused
 from pki.backup import recipients
 from pki.errors import WrongKey
 from tests.certificates.backup.conftest import BackedUpZone
@@ -91,6 +91,40 @@ def test_it_is_recorded_and_nothing_is_left(backed_up: BackedUpZone) -> None:
     assert Entry.objects.filter(action="back-up-zone", note=path.name).count() == 1
     assert not configuration.get_drill_key_path().with_name(configuration.WORK_FOLDER).exists()
     assert list(backed_up.directory.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("target", ["/etc/hosts", "../device.json", "two words"])
+def test_no_backup_is_created_with_a_link_that_could_not_be_restored(
+    backed_up: BackedUpZone, target: str
+) -> None:
+    link = backed_up.zone.home / "extra"
+    link.symlink_to(target)
+    with pytest.raises(Refused, match="symbolic link server/extra"):
+        backed_up.back_up()
+    assert "could not be restored" in backed_up.status().fault
+    assert not list(backed_up.directory.glob("*"))
+    link.unlink()
+    assert backed_up.back_up().exists()
+
+
+def test_no_backup_is_created_with_a_manifest_that_would_be_refused(
+    backed_up: BackedUpZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_MANIFEST", 1000)
+    with pytest.raises(Refused, match="too many files"):
+        backed_up.back_up()
+    assert not list(backed_up.directory.glob("*"))
+
+
+def test_a_link_without_other_files_in_its_folder_is_restored(
+    backed_up: BackedUpZone, tmp_path: Path
+) -> None:
+    folder = backed_up.zone.home / "alone"
+    folder.mkdir()
+    (folder / "current").symlink_to("gen-9")
+    opened = tmp_path / "opened"
+    archive.read(backed_up.back_up(), backed_up.identity, opened)
+    assert (opened / "server" / "alone" / "current").readlink() == Path("gen-9")
 
 
 def test_the_oldest_are_deleted_and_other_files_are_kept(backed_up: BackedUpZone) -> None:

@@ -28,7 +28,7 @@ from certificates.models import (
     Revocation,
     ServerCertificate,
 )
-from certificates.revocation import ocsp, ocsp_views, revocations
+from certificates.revocation import ocsp, ocsp_views, records, revocations
 from certificates.trust import roots
 from pki.chains import chains
 from tests.pki import linters
@@ -180,6 +180,37 @@ def test_a_certificate_that_the_ca_has_not_signed_gets_no_response(satellite: An
     assert sign() == 4
     assert sign() == 0
     assert OcspResponse.objects.exclude(serial="").count() == 2
+
+
+def test_revocations_are_read_once_for_all_batches(satellite: Any, monkeypatch: Any) -> None:
+    calls = []
+    original = records.list_effective
+
+    def list_effective(*arguments: Any) -> list[Revocation]:
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(records, "list_effective", list_effective)
+    monkeypatch.setattr(ocsp, "BATCH", 1)
+    revoke(satellite)
+    tasks.sign_ocsp_responses(str(Authority.objects.current().pk))
+    assert OcspResponse.objects.count() == 2
+    assert ask(current(satellite)).certificate_status is REVOKED
+    assert len(calls) == 1
+
+
+def test_a_revocation_between_two_batches_is_signed(satellite: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(ocsp, "BATCH", 1)
+    authority = Authority.objects.current()
+    revoked = ocsp.RevokedCertificates(authority, timezone.now())
+    assert ocsp.sign_batch(authority, now=timezone.now(), revoked=revoked) == 1
+    revoke(satellite)
+    rest = 0
+    while ocsp.sign_batch(authority, now=timezone.now(), revoked=revoked):
+        rest += 1
+        assert rest <= 2
+    assert ask(current(satellite)).certificate_status is REVOKED
+    assert sign() == 0
 
 
 def test_a_revocation_that_was_inserted_with_sql_revokes_nothing(zone: Any, satellite: Any) -> None:

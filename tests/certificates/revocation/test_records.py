@@ -6,6 +6,8 @@ See: D-282
 from __future__ import annotations
 
 import base64
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from django.utils import timezone
 from audit.chain import append_only
 from audit.models import AlteredRow, Entry, list_rows
 from certificates.models import Revocation, ServerCertificate
-from certificates.revocation import records, revocations
+from certificates.revocation import lists, records, revocations
 from certificates.trust import trust_list
 from devices.models import Zone
 from tests.support import factories
@@ -138,3 +140,68 @@ def test_a_revocation_outlives_its_device(revoked: Revocation) -> None:
     list_rows(type(device)).filter(pk=device.pk).delete()
     assert checks.check_rows() >= 1
     assert Revocation.objects.get().device is None
+
+
+@pytest.fixture
+def read(monkeypatch: Any) -> list[str]:
+    """Return the digests of the revocations that are read from the table or the audit log."""
+    found: list[str] = []
+
+    def observe(name: str) -> None:
+        original = getattr(Revocation, name)
+
+        def verify(row: Revocation) -> bool:
+            found.append(row.digest)
+            return bool(original(row))
+
+        monkeypatch.setattr(Revocation, name, verify)
+
+    observe("is_authentic")
+    observe("has_mac")
+    return found
+
+
+def test_the_revocation_of_an_expired_certificate_is_not_read(
+    revoked: Revocation, read: list[str]
+) -> None:
+    end = revoked.not_after
+    assert records.list_effective(end + timedelta(seconds=1)) == []
+    assert records.list_recorded(end + timedelta(seconds=1)) == {}
+    assert records.restore_rows(end + timedelta(seconds=1)) == 0
+    assert read == []
+    assert records.list_effective(end - timedelta(seconds=1)) == [revoked]
+    assert list(records.list_recorded(end - timedelta(seconds=1))) == [revoked.digest]
+    assert read
+
+
+def test_a_deleted_row_is_restored_every_few_seconds_while_a_crl_contains_it(
+    revoked: Revocation, read: list[str], monkeypatch: Any
+) -> None:
+    def check(now: datetime) -> int:
+        monkeypatch.setattr(checks, "timezone", SimpleNamespace(now=lambda: now))
+        return checks.check_rows(every_device=False)
+
+    past = revoked.not_after + lists.VALIDITY + timedelta(minutes=1)
+    assert check(past) == 0
+    assert read == []
+    sql.run(f'DELETE FROM "{TABLE}"', [])
+    assert check(past) == 0
+    assert check(past - timedelta(minutes=2)) == 1
+    assert Revocation.objects.get().digest == revoked.digest
+
+
+def test_the_daily_check_restores_the_row_of_an_expired_certificate(
+    revoked: Revocation, monkeypatch: Any
+) -> None:
+    past = revoked.not_after + lists.VALIDITY + timedelta(minutes=1)
+    monkeypatch.setattr(checks, "timezone", SimpleNamespace(now=lambda: past))
+    sql.change(revoked, serial="1234")
+    assert checks.check_rows(every_device=False) == 0
+    assert checks.check_rows() >= 1
+    assert Revocation.objects.get().serial == revoked.serial
+
+
+def test_a_row_that_seems_to_have_expired_is_restored(revoked: Revocation) -> None:
+    sql.change(revoked, not_after=timezone.now() - timedelta(days=30))
+    assert checks.check_rows(every_device=False) == 1
+    assert Revocation.objects.get().not_after == revoked.not_after

@@ -21,7 +21,7 @@ from pki.backup import archive, backup
 from pki.backup.backup import BackupContents, read_backup, read_backup_manifest, write_backup
 from pki.backup.passphrases import check_passphrase
 from pki.certificates.details import get_digest
-from pki.errors import BadBackup, CannotOpen, WeakPassphrase, WrongKey
+from pki.errors import BadBackup, CannotOpen, UnreadableBackup, WeakPassphrase, WrongKey
 from pki.protection import zone_key
 from tests.pki import factories
 from tests.pki.factories import NOW
@@ -89,6 +89,24 @@ def with_manifest(**changes: Any) -> bytes:
 
 def test_what_is_backed_up_is_read_back() -> None:
     assert read_backup(made(), PASSPHRASE) == CONTENTS
+
+
+def test_the_longest_list_of_certificates_is_read_back() -> None:
+    contents = replace(CONTENTS, issued_jsonl="x" * archive.MAX_ISSUED)
+    assert read_backup(write_backup(contents, PASSPHRASE, now=NOW), PASSPHRASE) == contents
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"issued_jsonl": "x" * archive.MAX_PAYLOAD},
+        {"cross_certificates": CONTENTS.cross_certificates * 40},
+        {"zone_name": "x" * archive.MAX_MANIFEST},
+    ],
+)
+def test_no_backup_is_created_that_would_be_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableBackup, match="Restore CA would reject it"):
+        write_backup(replace(CONTENTS, **changes), PASSPHRASE, now=NOW)
 
 
 def test_it_states_the_format_of_its_two_members() -> None:
