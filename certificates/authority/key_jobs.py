@@ -184,12 +184,12 @@ def _back_up(job: VaultJob, now: datetime) -> KeyChange:
 def _serialize_issued(authority: Authority, now: datetime) -> str:
     """Return the newest certificates of a CA that have not expired, oldest first, one a line.
 
-    Those that do not fit into a backup are left out. Nothing needs the list to restore the CA.
+    A backup contains as many as its limit permits. Nothing needs the list to restore the CA.
     """
     lines: list[str] = []
     left = archive.MAX_ISSUED
     rows = _list_issued(authority, now).order_by("-pk").values("serial", "subject", "sha256")
-    # More rows do not fit: a line has about 150 bytes.
+    # More rows would exceed the limit: a line has about 150 bytes.
     for row in rows[: archive.MAX_ISSUED // 100].iterator(chunk_size=1000):
         line = json.dumps(row)
         left -= len(line) + 1

@@ -70,7 +70,7 @@ def write(folder: Path, manifest: Manifest, target: Path) -> None:
     """Sign the manifest, and write the files of a folder to an encrypted backup.
 
     The target appears when it is complete. A tar archive is written next to the folder. Raises
-    Refused if `read` would reject the backup.
+    a Fault if `read` would reject the backup.
     """
     envelope = zone_keys.get_keyring().sign_without_entry(PAYLOAD_TYPE, json_codec.dump(manifest))
     head = json_codec.dump(envelope)
@@ -95,7 +95,7 @@ def write(folder: Path, manifest: Manifest, target: Path) -> None:
 
 
 def _check_readable(manifest: Manifest, size: int) -> None:
-    """Raise Refused if `read` would reject a manifest of `size` bytes."""
+    """Raise a Fault if `read` would reject a manifest of `size` bytes."""
     if size > MAX_MANIFEST:
         raise Refused(
             _("The data directory contains too many files (%d). No backup was created.")

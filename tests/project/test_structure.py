@@ -31,7 +31,7 @@ MODULES_IN_A_FOLDER = 12
 # Views, REST API, forms and what belongs to them: only these import each other.
 PRESENTATION = re.compile(
     r"\.(views|api|forms|urls|help|home|downloads|\w+_views|\w+_api|\w+_forms)$"
-    r"|\.(presentation|operations\.api)\b"
+    r"|\.(presentation|operations\.api|help)\b"
 )
 # Tests that are no mirror of a package.
 OTHER_TESTS = {"api", "browser", "harness", "project", "scenarios", "support"}

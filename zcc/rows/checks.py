@@ -84,7 +84,7 @@ def _list_rows(model: type[AuthenticatedModel], *, every_device: bool) -> Any:
 
 
 def _get_oldest_end() -> datetime:
-    """Return when a certificate has expired whose revocation is on no CRL any more."""
+    """Return when a certificate has expired whose revocation is no longer on a CRL."""
     return timezone.now() - lists.VALIDITY
 
 
