@@ -166,7 +166,7 @@ def test_a_restored_ca_has_its_constraints_and_new_servers_are_checked_with_them
     save(zone, INSIDE)
 
 
-def test_a_restored_key_signs_no_name_outside_that_was_recorded_with_sql(
+def test_a_restored_key_signs_no_name_outside_that_was_added_with_sql(
     zone: TestZone, restored: Authority
 ) -> None:
     operation = walkthrough.remint_servers(zone.first)
@@ -181,7 +181,7 @@ def test_a_restored_key_signs_no_name_outside_that_was_recorded_with_sql(
     walkthrough.sign(zone, restored)
     future.refresh_from_db()
     assert future.state == FutureState.CREATE_FAILED
-    assert f"do not permit {OUTSIDE}" in future.reason
+    assert f"{OUTSIDE} is not in the record of ps-01." in future.reason
 
 
 def test_a_ca_from_a_backup_limits_the_zone_to_its_constraints(zone: TestZone) -> None:
