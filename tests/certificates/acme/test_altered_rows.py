@@ -112,7 +112,7 @@ def test_the_periodic_check_costs_the_same_for_one_host_and_for_many(
     assert checked.count("certificates.AcmeCertificate") == 301
 
 
-def test_the_daily_check_finds_an_altered_row_that_nobody_uses(zone: Any) -> None:
+def test_the_daily_check_finds_an_altered_row_that_is_not_used(zone: Any) -> None:
     certificate = hosts.issue(NAME)
     sql.change(certificate, digest="0" * 64)
     assert checks.check_rows(every_device=False) == 0
