@@ -26,6 +26,9 @@ REASON = "Year-end closing"
 IN_FREEZE = f"The change freeze “{REASON}” is in force"
 LENGTH = timedelta(minutes=15)
 DAYS = 3
+# Certificates are issued for 365 days, so with these values they are due for renewal.
+DUE = {"server_certificate_days": 366, "renewal_days": 365}
+NOT_DUE = {"server_certificate_days": 365, "renewal_days": 30}
 
 # All steps of the scheduler run in its next turn, not only those with work.
 DELETE_TURN = """
@@ -112,14 +115,14 @@ def test_a_remint_ca_waits_for_its_window_and_renewals_for_the_end_of_a_freeze(
 
     # The certificates of all servers are due for renewal, but a change freeze is in force.
     freeze, _ends = add_freeze(api)
-    api.patch("/zone", server_certificate_days=400, renewal_days=399)
+    api.patch("/zone", **DUE)
     run_all_steps(zone)
     zone.everybody_is_in_contact()
     assert api.get("/operations")["items"] == []
     remint = {"common_name": "DEMO-ZONE", "activates_at": later(90)}
     rejects(api, "POST", "/operations/remint-ca", **remint)
     assert api.get("/operations")["items"] == []
-    api.patch("/zone", renewal_days=30)
+    api.patch("/zone", **NOT_DUE)
     api.delete(freeze)
 
     # A change freeze that is added after the start moves the activation to its end.
@@ -157,7 +160,7 @@ def test_a_remint_ca_waits_for_its_window_and_renewals_for_the_end_of_a_freeze(
     assert len(api.get("/audit-entries?action=wait-for-window")["items"]) == 2
 
     # The counter-test for renewals: in the window, they start.
-    api.patch("/zone", server_certificate_days=500, renewal_days=499)
+    api.patch("/zone", **DUE)
     run_all_steps(zone)
     until(partial(has_renewal, api), "the certificates of the servers are renewed", 30)
     assert opens <= get_time(api) < opens + LENGTH
