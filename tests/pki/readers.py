@@ -20,9 +20,9 @@ JAVA = ("java", "-XX:TieredStopAtLevel=1", "-Dhttp.nonProxyHosts=localhost", str
 WITH_OCSP = ("-pp", "-u", "1", "-g", "leaf", "-m", "ocsp")
 REQUIRES_RESPONSE = ("-s", "requireInfo,failIfNoInfo")
 GOOD, REVOKED = "GOOD", "REVOKED"
-OUTSIDE = "INVALID_NAME"
+UNKNOWN, OUTSIDE = "UNDETERMINED_REVOCATION_STATUS", "INVALID_NAME"
 # Java names no reason if the responder has no response for a certificate.
-UNKNOWN = "UNSPECIFIED"
+NO_RESPONSE = "UNSPECIFIED"
 
 
 def run(*command: str) -> tuple[int, str]:
