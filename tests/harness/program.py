@@ -65,7 +65,8 @@ class Program:
 
     def _ok(self, page: Page) -> Any:
         assert page.status < 300, (page.path, page.status, page.text[:2000])
-        return page.json if "json" in page.headers.get("content-type", "") else page.body
+        is_json = page.body and "json" in page.headers.get("content-type", "")
+        return page.json if is_json else page.body
 
     # Words of the domain
 
