@@ -18,7 +18,7 @@ from certificates.models import FutureCertificate, Operation
 from certificates.operations import preparation, scheduler
 from certificates.operations.states import OperationState
 from certificates.tasks import agents, publisher
-from console.requests import logs
+from console.requests import clock, logs
 from faults import Fault
 
 log = logging.getLogger(__name__)
@@ -62,10 +62,13 @@ def advance_operation(operation_id: str) -> None:
     )
     if not alarms.is_authentic(operation):
         return
+    now = clock.get_time()
+    if now is None:
+        return
     before = operation.state
     # Another worker was faster: the row is already up to date.
     with suppress(InvalidTransition):
-        scheduler.advance(operation, now=timezone.now())
+        scheduler.advance(operation, now=now)
     if operation.state != before:
         agents.notify_agents()
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from console.pages.errors import fault_response
@@ -112,6 +112,15 @@ def find_fault() -> Unavailable | None:
         # The next use of the database reports this.
         return None
     return build_fault(difference) if is_too_large(difference) else None
+
+
+def get_time() -> datetime | None:
+    """Return the time, or None if the clock of this server is wrong.
+
+    The clock is compared after it was read. So a change since the start of a task is noticed.
+    """
+    now = timezone.now()
+    return now if find_fault() is None else None
 
 
 def build_fault(difference: float) -> Unavailable:

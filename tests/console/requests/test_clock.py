@@ -8,7 +8,10 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from certificates.models import Authority
 from certificates.monitoring import health, workers
+from certificates.operations import scheduler
+from certificates.tasks import advance_operation
 from certificates.tasks.schedule import schedule_work
 from console.requests import clock
 from tests.support import factories
@@ -156,6 +159,20 @@ def test_tasks_do_nothing(zone, wrong_clock):
     assert isinstance(schedule_work, ClockedTask)
     schedule_work()
     assert workers.get_last_heartbeat() is None
+
+
+@pytest.mark.parametrize(("during", "count"), [(YEAR, 0), (0.0, 1)])
+def test_a_clock_that_changes_during_a_task_does_not_reach_the_operation(
+    zone, settings, monkeypatch, during, count
+):
+    operation = factories.operation(Authority.objects.current())
+    settings.COMPARE_CLOCKS = True
+    differences = iter([0.0, during, 0.0])
+    monkeypatch.setattr(clock._comparison, "get_difference", lambda: next(differences))
+    advanced = []
+    monkeypatch.setattr(scheduler, "advance", lambda *_, now: advanced.append(now))
+    advance_operation(str(operation.pk))
+    assert len(advanced) == count
 
 
 def test_tasks_run_with_a_correct_clock(zone, settings, monkeypatch):
