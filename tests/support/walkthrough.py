@@ -13,7 +13,7 @@ from django.utils import timezone
 from certificates.authority import key_store
 from certificates.future_ca import subordinate
 from certificates.issuance import imports, signing
-from certificates.models import Authority, Operation, ServerCertificate
+from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import creation, preparation, requests, scheduler
 from faults import Fault
 from pki.chains import chains
@@ -25,6 +25,15 @@ from wire import messages
 def soon(**span: float) -> datetime:
     """Return a time in the future; ten minutes by default."""
     return timezone.now() + timedelta(**(span or {"minutes": 10}))
+
+
+def join_server(zone: TestZone, name: str, role: str, address: str) -> Host:
+    """Register a server that gets its initial certificate, and uses it."""
+    host = zone.join(name, role, address)
+    sign(zone, Authority.objects.current())
+    certificate = FutureCertificate.objects.get(device=host.guid)
+    host.refresh(server_certificate_sha256=certificate.digest)
+    return host
 
 
 def to_internal(server: Host, **changes: Any) -> Operation:

@@ -126,10 +126,7 @@ def run(zone: TestZone, host: Host, job: VaultJob) -> VaultJob:
 @pytest.fixture
 def second(zone: TestZone) -> Host:
     """A second Primary Server with its certificate."""
-    host = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
-    walkthrough.sign(zone, Authority.objects.current())
-    made = FutureCertificate.objects.get(device=host.guid)
-    host.refresh(server_certificate_sha256=made.digest)
+    host = walkthrough.join_server(zone, "ps-02", messages.PRIMARY, "127.9.0.2")
     zone.first.refresh()
     return host
 

@@ -50,10 +50,7 @@ S = OperationState
 @pytest.fixture
 def second(zone: TestZone) -> Host:
     """A second Primary Server with its initial certificate. Both servers are online."""
-    host = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
-    walkthrough.sign(zone, Authority.objects.current())
-    first = FutureCertificate.objects.get(device=host.guid)
-    host.refresh(server_certificate_sha256=first.digest)
+    host = walkthrough.join_server(zone, "ps-02", messages.PRIMARY, "127.9.0.2")
     zone.first.refresh()
     return host
 

@@ -19,8 +19,6 @@ from certificates.approvals import approvals
 from certificates.authority import key_jobs, key_operations
 from certificates.issuance import signing
 from certificates.models import (
-    Authority,
-    FutureCertificate,
     IssuedCertificate,
     Operation,
     ServerCertificate,
@@ -135,9 +133,8 @@ def backed_up(zone):
 
 
 def retired(zone):
-    host = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
-    walkthrough.sign(zone, Authority.objects.current())
-    host.refresh(server_certificate_sha256=FutureCertificate.objects.get().digest)
+    role = messages.AUTHENTICATION_SATELLITE
+    host = walkthrough.join_server(zone, "as-01", role, "127.9.0.3")
     registration.retire(zone.device(host))
 
 

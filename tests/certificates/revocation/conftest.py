@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from certificates.models import Authority, FutureCertificate
 from tests.support import walkthrough
 from wire import messages
 
@@ -24,8 +23,4 @@ def responder(live_server: Any, settings: Any) -> str:
 @pytest.fixture
 def satellite(zone: Any) -> Any:
     """Return an Authentication Satellite with its initial certificate."""
-    host = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
-    walkthrough.sign(zone, Authority.objects.current())
-    future = FutureCertificate.objects.get(device=host.id)
-    host.refresh(server_certificate_sha256=future.digest)
-    return host
+    return walkthrough.join_server(zone, "as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
